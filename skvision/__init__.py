@@ -1,5 +1,37 @@
-"""Image classification from very little data, as scikit-learn estimators."""
+"""Image classification from very little data, as scikit-learn estimators.
+
+Image paths go in, labels come out; Pipeline, GridSearchCV, clone and joblib work.
+
+Source: https://pypi.org/project/scikit-vision
+"""
+
+import importlib
 
 from skvision._version import __version__
 
-__all__ = ["__version__"]
+# Public name -> module. Loaded at first use: `import skvision` is light.
+_MODULES = {
+    "DenseHeadClassifier": "skvision._dense_head",
+    "VGG16BottleneckTransformer": "skvision._bottleneck",
+    "datasets": "skvision.datasets",
+    "exceptions": "skvision.exceptions",
+}
+
+__all__ = [
+    "DenseHeadClassifier",
+    "VGG16BottleneckTransformer",
+    "__version__",
+    "datasets",
+    "exceptions",
+]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'skvision' has no attribute {name!r}")
+    module = importlib.import_module(_MODULES[name])
+    return module if module.__name__ == f"skvision.{name}" else getattr(module, name)
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES})

@@ -54,7 +54,7 @@ class FeatureStoreError(SkvisionError, OSError):
     """A feature store cannot be used: damaged, foreign, or of another version."""
 
 
-class TrainingDivergedError(SkvisionError, ArithmeticError):
+class TrainingDivergedError(SkvisionError, ValueError):
     """The loss of a network became NaN or infinite during training."""
 
 

@@ -1,0 +1,61 @@
+"""The one door to TensorFlow and Keras.
+
+Whoever needs them imports them from here, late (inside a function or from a module
+that is itself imported late), so that ``import skvision`` stays light. What has to be
+said once per process is said here: threads, GPU memory, and that TensorFlow does not
+survive a ``fork``.
+"""
+
+import os
+
+import keras
+import tensorflow as tf
+
+from skvision._images import n_threads
+
+__all__ = ["check_usable_here", "keras", "tf"]
+
+_forked = False
+
+
+def _note_fork():
+    global _forked
+    _forked = True
+
+
+def _configure():
+    """Take this process's share of the threads, and of a GPU only what is needed."""
+    threads = n_threads()
+    if threads < (os.cpu_count() or 1):
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            pass  # TensorFlow is running already: its user has chosen.
+    for device in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(device, True)
+        except RuntimeError:
+            pass
+
+
+def check_usable_here():
+    """Raise where TensorFlow would hang: in a child forked after it was loaded."""
+    if _forked:
+        raise RuntimeError(
+            "TensorFlow was started before this process was forked, and does not work "
+            "in a forked child (it would hang). Start worker processes with joblib's "
+            "default backend 'loky', or with multiprocessing's 'spawn' or 'forkserver' "
+            "start method, or use threads."
+        )
+
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"skvision needs Keras on TensorFlow, and Keras was set up with the backend "
+        f"{keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND to "
+        "'tensorflow' before Keras is imported."
+    )
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_note_fork)
+_configure()

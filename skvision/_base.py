@@ -1,0 +1,379 @@
+"""What all classifiers that train a network share: everything but the network."""
+
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skvision._probabilities import probabilities
+from skvision._sklearn_callbacks import EpochTasks
+from skvision._validation import (
+    CallbackSupportMixin,
+    check_sample_weight,
+    fit_context,
+    with_callbacks,
+)
+from skvision._version import __version__
+
+# Parameters that the training takes as they are.
+_PLANNED = (
+    "batch_size",
+    "dropout",
+    "early_stopping",
+    "l1",
+    "l2",
+    "n_iter_no_change",
+    "verbose",
+)
+
+
+class ArrayData:
+    """Rows of an array, as the training wants its data."""
+
+    def __init__(self, X):
+        self.X = X
+
+    def __len__(self):
+        return len(self.X)
+
+    def batch(self, indices, epoch):
+        """Rows of the batch; `epoch` is None where nothing is trained."""
+        return self.X[indices]
+
+    def take(self, indices):
+        return ArrayData(self.X[indices])
+
+    def content(self):
+        """Yield bytes that tell this data from other data."""
+        yield repr((self.X.shape, self.X.dtype)).encode()
+        yield np.ascontiguousarray(self.X).data.cast("B")
+
+
+class BaseNetworkClassifier(
+    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base class of the classifiers that train a network.
+
+    A subclass has the parameters of `TRAINING_CONSTRAINTS` and says with two methods
+    what it is: `_check_data` turns `X` into data with ``len``, ``batch(indices,
+    epoch)``, ``take(indices)`` and ``content()``, and `_describe_network` names a
+    function of `_networks` and its arguments. Think twice before adding to it.
+    """
+
+    @abstractmethod
+    def _check_data(self, X, *, reset):
+        """Return `X` as data; with `reset`, note its features and their names."""
+
+    @abstractmethod
+    def _describe_network(self, data, n_outputs):
+        """Return `(builder, *arguments)`, plain values, for `data`."""
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Training data, in the form that the class describes.
+        y : array-like of shape (n_samples,)
+            Classes: str, int, bool or any other type that can be sorted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, not negative; None means 1 for all. Their scale
+            does not matter. A weight of 0 is the same as leaving the sample out.
+        X_val : array-like, default=None
+            Validation data, in the form of `X`: evaluated after each epoch. With
+            `early_stopping` it decides when to stop, else it is only recorded. In a
+            pipeline, ``Pipeline(..., transform_input=["X_val"])`` transforms it.
+        y_val : array-like of shape (n_val,), default=None
+            Classes of the validation data, among those of `y`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation data.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not as described.
+        TrainingDivergedError
+            If the loss became NaN or infinite.
+        """
+        classes, codes, weight = self._check_targets(X, y, sample_weight)
+        seed = self._draw_seed()
+        data = self._check_data(X, reset=True)
+        validation = None
+        if not (X_val is None and y_val is None and sample_weight_val is None):
+            validation = self._check_validation(
+                X_val, y_val, sample_weight_val, classes
+            )
+        kept = np.flatnonzero(weight)
+        train = data.take(kept), codes[kept], weight[kept]
+        if self.early_stopping and validation is None:
+            train, validation = self._hold_out(train, classes, seed)
+        fitted_attributes = self._train(train, validation, classes, seed, X, y)
+        vars(self).update(fitted_attributes)
+        return self
+
+    def decision_function(self, X):
+        """Compute the logits of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logarithm of the odds of ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def predict_proba(self, X):
+        """Compute the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of `classes_`.
+        """
+        return probabilities(self._logits(X))
+
+    def predict(self, X):
+        """Predict the class of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Values of `classes_`.
+        """
+        logits = self._logits(X)
+        if logits.shape[1] == 1:
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    @property
+    def model_(self):
+        """The network as a `keras.Model`, from inputs to probabilities.
+
+        Built from the fitted weights at each access: it can be changed, trained or
+        exported without any effect on the classifier.
+        """
+        check_is_fitted(self)
+        from skvision import _training
+
+        return _training.build_model(self._network, self._weights, self.dropout)
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        data = self._check_data(X, reset=False)
+        from skvision import _training
+
+        return _training.predict_logits(
+            self._network, self._weights, data, self.batch_size
+        )
+
+    def _check_targets(self, X, y, sample_weight):
+        """Return the classes, their codes in y, and the weights in the loss."""
+        y = validate_data(self, y=y)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if not len(classes):
+            raise ValueError(
+                f"Found 0 sample(s) in y while {type(self).__name__} needs at least 2."
+            )
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes, but y "
+                f"contains only one class: {classes.tolist()[0]!r}."
+            )
+        former = getattr(self, "classes_", classes)
+        if self.warm_start and not np.array_equal(former, classes):
+            raise ValueError(
+                "With warm_start=True, y must have the classes of the fit before, "
+                f"{former.tolist()}. Got {classes.tolist()} instead. Set "
+                "warm_start=False to start anew."
+            )
+        weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        weight = (
+            weight
+            * compute_class_weight(
+                self.class_weight, classes=classes, y=y, sample_weight=weight
+            )[codes]
+        )
+        if not weight.any():
+            raise ValueError(
+                "All samples have a weight of zero: check 'sample_weight' and the "
+                "'class_weight' parameter."
+            )
+        # With a mean of 1, so that their scale is not a learning rate.
+        weight = (weight / weight[weight > 0].mean()).astype(np.float32)
+        return classes, codes.astype(np.int32), weight
+
+    def _draw_seed(self):
+        if self.checkpoint_dir is not None and self.random_state is None:
+            raise ValueError(
+                "'checkpoint_dir' needs a 'random_state' that is not None: without a "
+                "seed, a training that was broken off cannot be told from another."
+            )
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _check_validation(self, X_val, y_val, sample_weight_val, classes):
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(
+                f"{missing} is missing: validation data need both X_val and y_val."
+            )
+        data = self._check_data(X_val, reset=False)
+        y_val = np.asarray(y_val)
+        check_consistent_length(X_val, y_val)
+        unknown = np.setdiff1d(y_val, classes)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has classes that y does not have: {unknown.tolist()}. The "
+                f"classes of y are {classes.tolist()}."
+            )
+        weight = check_sample_weight(sample_weight_val, y_val, ensure_non_negative=True)
+        return data, np.searchsorted(classes, y_val), weight
+
+    def _hold_out(self, train, classes, seed):
+        """Split off a stratified part of the training data for the validation."""
+        data, y, weight = train
+        try:
+            parts = train_test_split(
+                np.arange(len(y)),
+                test_size=self.validation_fraction,
+                stratify=y,
+                random_state=seed,
+            )
+        except ValueError as error:
+            counts = np.bincount(y, minlength=len(classes))
+            raise ValueError(
+                "early_stopping=True holds out validation_fraction="
+                f"{self.validation_fraction} of the {len(y)} samples, with all classes "
+                f"on both sides. That is not possible: {error} (the smallest class, "
+                f"{classes[counts.argmin()]!r}, has {counts.min()}). Give X_val and "
+                "y_val, change 'validation_fraction', or set early_stopping=False."
+            ) from error
+        return [(data.take(part), y[part], weight[part]) for part in parts]
+
+    def _train(self, train, validation, classes, seed, X, y):
+        """Train the network, and return the attributes of the fitted classifier."""
+        from skvision import _training
+        from skvision._checkpoint import Checkpoint
+
+        network = self._describe_network(
+            train[0], 1 if len(classes) == 2 else len(classes)
+        )
+        state = _training.TrainingState()
+        if self.warm_start and hasattr(self, "_weights"):
+            if network != self._network:
+                raise ValueError(
+                    f"With warm_start=True, the network must be that of the fit "
+                    f"before, {self._network}. Got {network} instead. Set "
+                    "warm_start=False to start anew."
+                )
+            state.weights, state.history = self._weights, self.history_
+        n_epochs = state.epoch + self.epochs
+        checkpoint = None
+        if self.checkpoint_dir is not None:
+            checkpoint = Checkpoint(
+                self.checkpoint_dir,
+                self._fingerprint(network, train, validation, state, seed),
+            )
+            vars(state).update(checkpoint.read())
+
+        def fitted_attributes(state):
+            return self._fitted_attributes(network, classes, state)
+
+        tasks = EpochTasks(self, n_epochs - state.epoch, fitted_attributes, X=X, y=y)
+        plan = _training.TrainingPlan(
+            network=network,
+            data=train,
+            validation=validation,
+            optimizer=self._optimizer_config(),
+            epochs=n_epochs,
+            seed=seed,
+            tasks=tasks,
+            checkpoint=checkpoint,
+            callbacks=list(self.callbacks or ()),
+            **{name: getattr(self, name) for name in _PLANNED},
+        )
+        _training.train(plan, state)
+        tasks.end_fit()
+        if checkpoint is not None:
+            checkpoint.remove()
+        return fitted_attributes(state)
+
+    def _fitted_attributes(self, network, classes, state):
+        score = state.best_score
+        return {
+            "classes_": classes,
+            "history_": state.history,
+            "loss_curve_": state.history["loss"],
+            "n_iter_": state.epoch,
+            "validation_scores_": state.history.get("val_accuracy"),
+            "best_validation_score_": None if score is None else score[0],
+            "best_epoch_": state.best_epoch,
+            "_network": network,
+            "_weights": state.weights,
+        }
+
+    def _optimizer_config(self):
+        from skvision import _training
+
+        try:
+            return _training.optimizer_config(self.optimizer, self.learning_rate)
+        except ValueError as error:
+            raise ValueError(
+                f"The 'optimizer' parameter of {type(self).__name__} must be the name "
+                "of a Keras optimizer, such as 'rmsprop', 'sgd' or 'adam', or an "
+                f"optimizer object. Got {self.optimizer!r} instead."
+            ) from error
+
+    def _fingerprint(self, network, train, validation, state, seed):
+        """Yield all that decides what a training ends with."""
+        yield repr((__version__, network, seed, self._optimizer_config())).encode()
+        yield repr([(name, getattr(self, name)) for name in _PLANNED]).encode()
+        for part in (train, validation or ()):
+            for values in part:
+                if isinstance(values, np.ndarray):
+                    yield np.ascontiguousarray(values).tobytes()
+                else:
+                    yield from values.content()
+        for weights in state.weights or ():
+            yield weights.tobytes()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_weights")

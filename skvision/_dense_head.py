@@ -1,0 +1,193 @@
+"""The post's small fully-connected network on features."""
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skvision._base import ArrayData, BaseNetworkClassifier
+from skvision._validation import TRAINING_CONSTRAINTS, check_units
+
+__all__ = ["DenseHeadClassifier"]
+
+
+class DenseHeadClassifier(BaseNetworkClassifier):
+    """A small fully-connected network on features.
+
+    It is the classifier that [1]_ trains on the features of VGG16: a hidden layer with
+    rectified linear units and dropout, and one output for two classes (sigmoid) or one
+    for each of more classes (softmax). It minimizes the cross-entropy.
+
+    Parameters
+    ----------
+    hidden_units : sequence of int, default=(256,)
+        Units of each hidden layer. Empty for none: then it is a logistic regression.
+
+    dropout : float, default=0.5
+        Fraction of each hidden layer's outputs that is set to 0 in training.
+
+    l1, l2 : float, default=0.0
+        Penalty on the sum of the absolute or squared values of all weights, without
+        the biases.
+
+    optimizer : str or keras.optimizers.Optimizer, default="rmsprop"
+        Name of a Keras optimizer, or one with its settings. Not changed by `fit`.
+
+    learning_rate : float or None, default=None
+        None takes the optimizer's own: 0.001 for "rmsprop".
+
+    epochs : int, default=50
+        Passes over the training data; at most so many with `early_stopping`.
+
+    batch_size : int, default=16
+        Samples in one step of the optimizer, and in one pass of a prediction.
+
+    class_weight : dict, "balanced" or None, default=None
+        Class to weight. "balanced" gives all classes the same weight in sum.
+
+    early_stopping : bool, default=False
+        Whether to stop when the accuracy on validation data has not improved for
+        `n_iter_no_change` epochs, and to keep the weights of the best epoch (of equal
+        ones, the one with the least loss). The validation data are `X_val` and `y_val`
+        of `fit` or, without them, a stratified part of the training data.
+
+    validation_fraction : float, default=0.1
+        The part of the training data that is held out. Only used with
+        `early_stopping` and without `X_val`.
+
+    n_iter_no_change : int, default=10
+        Only used with `early_stopping`.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before, for `epochs` more
+        epochs. The optimizer starts anew.
+
+    checkpoint_dir : str, path or None, default=None
+        Folder in which the state is kept after each epoch. A fit that was killed and is
+        called again with the same data and parameters goes on from there and ends with
+        the same result. The file is removed when the fit is done. `callbacks` do not
+        get their own state back.
+
+    callbacks : list or None, default=None
+        Of `keras.callbacks.Callback`, or of functions or classes that return one when
+        called without arguments: those get a new one in each fit.
+
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, the order of the samples, dropout and the held-out
+        part. Pass an int for the same result at each call. No global random state is
+        read (but with None, NumPy's) or changed.
+
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
+
+    n_features_in_ : int
+        Number of features seen in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features. Only defined when `X` has names that are all strings.
+
+    model_ : keras.Model
+        The network, from features to probabilities. Built anew at each access.
+
+    history_ : dict of list of float
+        "loss" and "accuracy" by epoch, as they were during the epoch, with dropout and
+        penalties; with validation data also "val_loss" and "val_accuracy", at its end.
+
+    loss_curve_ : list of float
+        ``history_["loss"]``.
+
+    validation_scores_ : list of float or None
+        ``history_["val_accuracy"]``; None without validation data.
+
+    best_validation_score_ : float or None
+        Accuracy on the validation data in the best epoch.
+
+    best_epoch_ : int or None
+        Number of the best epoch, counted from 1.
+
+    n_iter_ : int
+        Number of epochs that were run.
+
+    See Also
+    --------
+    VGG16BottleneckTransformer : From images to the features that this is made for.
+    sklearn.neural_network.MLPClassifier : Without dropout, on NumPy alone.
+
+    Notes
+    -----
+    Ctrl-C during `fit` ends the training: the classifier is as after the last complete
+    epoch, and a warning says so. In the first epoch the interrupt is raised.
+
+    References
+    ----------
+    .. [1] F. Chollet, "Building powerful image classification models using very little
+       data", The Keras Blog, 2016.
+       https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skvision import DenseHeadClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = DenseHeadClassifier(hidden_units=(16,), epochs=60, random_state=0)
+    >>> classifier.fit(X, y).score(X, y) > 0.9
+    True
+    >>> classifier.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    _parameter_constraints = {
+        **TRAINING_CONSTRAINTS,
+        "hidden_units": [tuple, list],
+    }
+
+    def __init__(
+        self,
+        *,
+        hidden_units=(256,),
+        dropout=0.5,
+        l1=0.0,
+        l2=0.0,
+        optimizer="rmsprop",
+        learning_rate=None,
+        epochs=50,
+        batch_size=16,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        checkpoint_dir=None,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.l1 = l1
+        self.l2 = l2
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _check_data(self, X, *, reset):
+        # float16 features stay what they are in memory, each batch is converted.
+        dtypes = [np.float32, np.float16]
+        return ArrayData(validate_data(self, X, reset=reset, dtype=dtypes))
+
+    def _describe_network(self, data, n_outputs):
+        units = check_units("hidden_units", self.hidden_units)
+        return "dense_head", self.n_features_in_, units, n_outputs

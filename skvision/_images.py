@@ -1,0 +1,370 @@
+"""Images from files or memory to uint8 arrays, with Pillow and numpy only."""
+
+import os
+import stat
+import struct
+from collections import deque
+from contextlib import contextmanager
+from io import BytesIO
+
+import joblib
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from skvision.exceptions import ImageReadError
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+
+# Raster formats that Pillow (or a plugin the user registered) decodes by itself: not
+# EPS, which starts Ghostscript. TGA has no signature, so it comes last; MPO is JPEG.
+FORMATS = (
+    *("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "PCX", "ICO", "ICNS"),
+    *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "DDS", "TGA"),
+)
+
+_ACCEPTED = (
+    "X must be paths (str or os.PathLike) of shape (n_samples,), the same of shape "
+    "(n_samples, 1), or a uint8 array of shape (n_samples, height, width, 3) or "
+    "(n_samples, height, width)."
+)
+
+# EXIF orientation -> (method, whether x and whether y run backwards in the file).
+_ORIENTATIONS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, True, False),
+    3: (Image.Transpose.ROTATE_180, True, True),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, False, True),
+    5: (Image.Transpose.TRANSPOSE, False, False),
+    6: (Image.Transpose.ROTATE_270, False, True),
+    7: (Image.Transpose.TRANSVERSE, True, True),
+    8: (Image.Transpose.ROTATE_90, True, False),
+}
+
+
+class ImageFiles:
+    """Images in files: `paths` is a list of str, each read when asked for."""
+
+    def __init__(self, paths):
+        self.paths = paths
+
+    def __len__(self):
+        return len(self.paths)
+
+    def name(self, i):
+        """Return what messages call image `i`; repr escapes what cannot be printed."""
+        return f"image {i} of X, {self.paths[i]!r}"
+
+    def read_bytes(self, i):
+        """Return the content of file `i`, or raise ImageReadError."""
+        with _naming(self, i, self.paths[i], "Correct the path, or remove it from X."):
+            return _read_regular_file(self.paths[i])
+
+    def decode(self, i, data, image_size, interpolation):
+        """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
+        way_on = "Remove it from X, or save it again as a PNG or JPEG file."
+        with _naming(self, i, self.paths[i], way_on):
+            return decode_image(data, image_size, interpolation)
+
+
+class ImageArrays:
+    """Images in memory: `images` is uint8, (n, height, width) or (n, height, width, 3).
+
+    The interface is that of `ImageFiles`; the array is never modified.
+    """
+
+    def __init__(self, images):
+        self.images = images
+        self._prefix = f"{images.shape[1:]}\n".encode()
+
+    def __len__(self):
+        return len(self.images)
+
+    def name(self, i):
+        """Return what messages call image `i`."""
+        return f"image {i} of X, an array of shape {self.images.shape[1:]}"
+
+    def read_bytes(self, i):
+        """Return the shape and the pixels of image `i`."""
+        return self._prefix + self.images[i].tobytes()
+
+    def decode(self, i, data, image_size, interpolation):
+        """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
+        with _naming(self, i, None, "Remove it from X."):
+            pixels = np.frombuffer(data, np.uint8, offset=len(self._prefix))
+            image = Image.fromarray(pixels.reshape(self.images.shape[1:]))
+            return resize(image.convert("RGB"), image_size, interpolation)
+
+
+def check_images(X):
+    """Check the form of X; no file is opened.
+
+    Parameters
+    ----------
+    X : array-like
+        Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
+        images of shape (n_samples, height, width, 3) or (n_samples, height, width).
+
+    Returns
+    -------
+    ImageFiles or ImageArrays
+
+    Raises
+    ------
+    ValueError
+        If X is anything else; the message names what was given.
+    """
+    values = _to_array(X)
+    shape = values.shape
+    for axis, unit in enumerate(("sample", "feature")[: values.ndim]):
+        if shape[axis] == 0:
+            raise ValueError(
+                f"Found array with 0 {unit}(s) (shape={shape}) while a minimum of 1 is "
+                f"required. {_ACCEPTED}"
+            )
+    if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
+        return ImageFiles([_check_path(i, p) for i, p in enumerate(values.flat)])
+    if values.dtype == np.uint8 and values.size:
+        if values.ndim == 3 or (values.ndim == 4 and shape[3] == 3):
+            return ImageArrays(values)
+    raise _refusal(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
+
+
+def _refusal(X, details):
+    return ValueError(f"{_ACCEPTED} Got X of type {type(X).__name__}{details}.")
+
+
+def _to_array(X):
+    """Return X as an ndarray; refuse what numpy would take for something else."""
+    if isinstance(X, (str, os.PathLike)):
+        raise _refusal(X, f", a single path: wrap it in a list, [{X!r}]")
+    if hasattr(X, "nnz"):
+        raise _refusal(X, ", which is sparse: images are dense arrays")
+    is_list = isinstance(X, (list, tuple))
+    if any(isinstance(x, Image.Image) for x in (X if is_list else [X])):
+        raise _refusal(X, ' with Pillow images: use np.asarray(image.convert("RGB"))')
+    try:
+        # As objects, for numpy would make strings of the numbers in ["a.png", 1.0].
+        values = np.asarray(X, dtype=object) if is_list else np.asarray(X)
+        return np.asarray(X) if values.ndim > 2 else values
+    except Exception as error:
+        raise _refusal(X, f", which makes no array ({error})") from error
+
+
+def _check_path(i, value):
+    """Return element `i` of X as a plain str."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str):
+        hint = " (os.fsdecode makes a str of it)" if isinstance(path, bytes) else ""
+        raise ValueError(
+            f"X[{i}] is of type {type(value).__name__}{hint}, not a path. {_ACCEPTED}"
+        )
+    if not path:
+        raise ValueError(f"X[{i}] is an empty string, not the path of an image.")
+    return str.__str__(path)
+
+
+def _hint(values):
+    """Say how to convert arrays that are nearly images, or select the paths."""
+    if values.dtype.kind == "O" and values.ndim == 2:
+        return ": select the one column that holds the paths"
+    if values.ndim == 4 and values.shape[3] in (1, 4):
+        return f": take X[..., {0 if values.shape[3] == 1 else ':3'}]"
+    if values.ndim in (3, 4) and values.dtype.kind in "iuf" and values.size:
+        low, high = values.min(), values.max()
+        if values.dtype.kind == "f" and 0 <= low <= high <= 1:
+            return ': convert with (255 * X).round().astype("uint8")'
+        if 0 <= low <= high <= 255:
+            return ': convert with .astype("uint8")'
+    return ""
+
+
+def decode_image(data, image_size, interpolation):
+    """Decode the first frame of an image file as it is meant to be seen.
+
+    EXIF orientation is applied, transparency is put on white, 16-bit grey is scaled to
+    8 bit. Large JPEGs are decoded at a reduced scale of at least twice `image_size`,
+    except for "nearest", which picks pixels of the full image.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    image_size : tuple of (int, int)
+        Height and width of the result, in pixels.
+    interpolation : str
+        One of `INTERPOLATIONS`.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), dtype uint8
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow raises: its decoders do not keep to one family of errors.
+    """
+    formats = _registered_formats()
+    if data.startswith(b"\x89PNG"):
+        # load() neither looks at the last checksum nor misses the end marker.
+        Image.open(BytesIO(data), formats=formats).verify()
+    with Image.open(BytesIO(data), formats=formats) as image:
+        drafted = None
+        if interpolation != "nearest":
+            # The orientation may swap the sides later, so both get the larger one.
+            side = 2 * max(image_size)
+            drafted = image.draft(None, (side, side))
+        _rescale_png_key(image)
+        image.load()
+        # The reduced scale rounds up: the picture may end within the last pixel.
+        extent = drafted[1][2:] if drafted else image.size
+        rgb, box = _orient(_to_rgb(image), _orientation(image), extent)
+    return resize(rgb, image_size, interpolation, box)
+
+
+def resize(image, image_size, interpolation, box=None):
+    """Resize an RGB image as Keras' `target_size` does: all of it, aspect ratio free.
+
+    `box` is the part to take (left, upper, right, lower). Returns a uint8 array.
+    """
+    height, width = image_size
+    filter_ = Image.Resampling[interpolation.upper()]  # antialiased when shrinking
+    return np.array(image.resize((width, height), filter_, box=box))
+
+
+def n_threads():
+    """Return the number of decoding threads: the CPUs, or fewer by OMP_NUM_THREADS.
+
+    joblib sets that variable in its workers so that they share the CPUs.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "").strip()
+    n_cpus = max(1, joblib.cpu_count())
+    if limit.isdecimal() and int(limit) > 0:
+        return min(n_cpus, int(limit))
+    return n_cpus
+
+
+def map_ahead(executor, function, items, ahead):
+    """Yield results in order, like `executor.map`, at most `ahead` of them pending.
+
+    What is pending is cancelled when a call raises or the consumer stops.
+    """
+    pending = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+@contextmanager
+def _naming(images, i, path, way_on):
+    """Turn any error within into an ImageReadError that names image `i`."""
+    try:
+        yield
+    except Exception as error:
+        message = f"Cannot read {images.name(i)}: {_cause(error)}. {way_on}"
+        raise ImageReadError(message, index=i, path=path) from error
+
+
+def _cause(error):
+    """Say what went wrong, without a buffer's address or the path once more."""
+    if isinstance(error, UnidentifiedImageError):
+        text = f"not a complete image in one of the formats {', '.join(FORMATS)}"
+    else:
+        text = str(getattr(error, "strerror", None) or error).rstrip(".")
+    # What Pillow quotes from a file may be unprintable.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _read_regular_file(path):
+    """Read a file after making sure that opening it cannot block, as a pipe does."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
+        raise OSError(f"it is {kind}, not a regular file")
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data:
+        raise OSError("the file is empty")
+    return data
+
+
+def _registered_formats():
+    """Return the formats to try; asked each time, for plugins may come at any time."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _rescale_png_key(image):
+    """Bring a PNG's transparent colour from the file's bit depth to Pillow's 8 bit."""
+    key = image.info.get("transparency")
+    if image.format != "PNG" or key is None:
+        return
+    rawmode = image.tile[0][3]
+    if rawmode in ("L;2", "L;4"):
+        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}[rawmode]
+    elif rawmode == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+
+
+def _to_rgb(image):
+    """Convert any mode to RGB, transparency put on white."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_grey_to_uint8(image)).convert("RGB")
+    if image.mode == "La":  # Pillow converts it to LA only
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _grey_to_uint8(image):
+    """Scale 16-bit, 32-bit or float grey to 8 bit; Pillow would clip it to white."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 65535):  # NaN compares False
+        raise ValueError(
+            f"its grey values lie between {low} and {high}, expected 0 to 65535 "
+            "(floating point: 0 to 1, 0 to 255 or 0 to 65535)"
+        )
+    factor = 1 / 257
+    if image.mode == "F" and high <= 255:
+        factor = 255 if high <= 1 else 1
+    grey = np.rint(values * np.float32(factor)).astype(np.uint8)
+    if image.mode.startswith("I;16"):
+        # Pillow inverts TIFFs in which white is zero (tag 262) only up to 8 bit.
+        if getattr(image, "tag_v2", {}).get(262) == 0:
+            grey = 255 - grey
+        if "transparency" in image.info:
+            grey[values == image.info["transparency"]] = 255
+    return grey
+
+
+def _orientation(image):
+    """Return the EXIF orientation; damaged metadata do not spoil a good picture."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return 1
+
+
+def _orient(image, orientation, extent):
+    """Return the image upright, and the box that its picture of size `extent` fills."""
+    (width, height), (right, bottom) = image.size, extent
+    left = top = 0
+    if orientation in _ORIENTATIONS:
+        method, x_backwards, y_backwards = _ORIENTATIONS[orientation]
+        image = image.transpose(method)
+        if x_backwards:
+            left, right = width - right, width
+        if y_backwards:
+            top, bottom = height - bottom, height
+        if orientation >= 5:
+            left, top, right, bottom = top, left, bottom, right
+    return image, (left, top, right, bottom)

@@ -1,0 +1,92 @@
+"""Parameter checks, and the one door to scikit-learn's private names.
+
+Everything with a leading underscore that skvision takes from scikit-learn is imported
+here and nowhere else, so that a new scikit-learn release is one file's work.
+"""
+
+from numbers import Integral, Real
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+try:
+    # Experimental since scikit-learn 1.9; without it estimators just lack
+    # `set_callbacks`. To be removed when 1.9 is the oldest supported release.
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's mixin where that does not exist yet."""
+
+    def with_callbacks(method):
+        """Return `method` itself: there are no callbacks to manage."""
+        return method
+
+
+__all__ = [
+    "TRAINING_CONSTRAINTS",
+    "CallbackSupportMixin",
+    "HasMethods",
+    "StrOptions",
+    "check_image_size",
+    "check_sample_weight",
+    "check_units",
+    "fit_context",
+    "fraction",
+    "non_negative",
+    "positive_integer",
+    "with_callbacks",
+]
+
+positive_integer = Interval(Integral, 1, None, closed="left")
+non_negative = Interval(Real, 0, None, closed="left")
+positive = Interval(Real, 0, None, closed="neither")
+fraction = Interval(Real, 0, 1, closed="left")
+
+# What every classifier that trains a network takes, whatever the network.
+TRAINING_CONSTRAINTS = {
+    "dropout": [fraction],
+    "l1": [non_negative],
+    "l2": [non_negative],
+    "optimizer": [str, HasMethods("apply")],
+    "learning_rate": [positive, None],
+    "epochs": [positive_integer],
+    "batch_size": [positive_integer],
+    "class_weight": [StrOptions({"balanced"}), dict, None],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [positive_integer],
+    "warm_start": ["boolean"],
+    "checkpoint_dir": [str, HasMethods("__fspath__"), None],
+    "callbacks": [list, tuple, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_image_size(image_size, smallest=1):
+    """Return `image_size` as a pair of int (height, width), both >= `smallest`."""
+    try:
+        height, width = image_size
+        valid = all(
+            isinstance(side, Integral) and side >= smallest for side in (height, width)
+        )
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            "The 'image_size' parameter must be a pair of int (height, width), both "
+            f"at least {smallest} for the layer asked for. Got {image_size!r} instead."
+        )
+    return int(height), int(width)
+
+
+def check_units(name, units):
+    """Return the parameter `name` as a tuple of positive int, one for each layer."""
+    if not all(isinstance(n, Integral) and n > 0 for n in units):
+        raise ValueError(
+            f"The {name!r} parameter must hold a positive int for each layer. Got "
+            f"{units!r} instead."
+        )
+    return tuple(int(n) for n in units)

@@ -1,0 +1,908 @@
+"""Reading images: every form of X, every odd file, every bad file."""
+
+import os
+import pickle
+import stat
+import struct
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from PIL import Image, ImageOps
+from scipy import sparse
+
+from skvision._images import (
+    INTERPOLATIONS,
+    ImageArrays,
+    ImageFiles,
+    check_images,
+    decode_image,
+    map_ahead,
+    n_threads,
+)
+from skvision.exceptions import ImageReadError
+
+SIZE = (48, 40)
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+# Files made by hand or by Pillow
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def encode(image, format, **options):
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(image)
+    buffer = BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png(width, height, depth, colour, rows, *chunks):
+    """Write a PNG as the specification says, for what Pillow does not write."""
+
+    def chunk(kind, data):
+        crc = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def tiff(values, photometric=1, order="<", sample_format=1):
+    """Write an uncompressed grey TIFF of one row."""
+    data = values.astype(values.dtype.newbyteorder(order)).tobytes()
+    short, long = 3, 4
+    tags = [
+        (256, long, len(values)),
+        (257, long, 1),
+        (258, short, 8 * values.itemsize),
+        (259, short, 1),
+        (262, short, photometric),
+        (273, long, 8),
+        (277, short, 1),
+        (278, long, 1),
+        (279, long, len(data)),
+        (339, short, sample_format),
+    ]
+    directory = struct.pack(order + "H", len(tags))
+    for tag, kind, value in tags:
+        field = "HHI" + ("H2x" if kind == short else "I")
+        directory += struct.pack(order + field, tag, kind, 1, value)
+    start = struct.pack(order + "I", 8 + len(data))
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    return magic + start + data + directory + struct.pack(order + "I", 0)
+
+
+def big_endian(*values):
+    return np.array(values, ">u2").tobytes()
+
+
+def oriented(format, orientation, image):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(image, format, exif=exif)
+
+
+def pixels(data):
+    """Decode at the file's own size."""
+    with Image.open(BytesIO(data)) as image:
+        image.load()
+        width, height = ImageOps.exif_transpose(image).size
+    return decode_image(data, (height, width), "nearest")
+
+
+def put(tmp_path, data, name="picture.jpg"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def read(path, image_size=SIZE, interpolation="bilinear", index=2):
+    images = check_images(["unused"] * index + [path])
+    return images.decode(index, images.read_bytes(index), image_size, interpolation)
+
+
+# Bad files
+
+
+def flip(data, position):
+    damaged = bytearray(data)
+    damaged[position] ^= 0xFF
+    return bytes(damaged)
+
+
+PICTURE = noise(*SIZE, 3)
+JPEG = encode(PICTURE, "JPEG")
+PNG = encode(PICTURE, "PNG")
+COMPLETE = {
+    "jpeg": JPEG,
+    "progressive": encode(PICTURE, "JPEG", progressive=True),
+    "png": PNG,
+    "gif": encode(PICTURE, "GIF"),
+    "webp": encode(PICTURE, "WEBP"),
+    "webp-lossless": encode(PICTURE, "WEBP", lossless=True),
+    "tiff": encode(PICTURE, "TIFF"),
+    "tiff-lzw": encode(PICTURE, "TIFF", compression="tiff_lzw"),
+    "bmp": encode(PICTURE, "BMP"),
+    "tga": encode(PICTURE, "TGA"),
+    "ppm": encode(PICTURE, "PPM"),
+    "sgi": encode(PICTURE, "SGI"),
+    "dds": encode(PICTURE, "DDS"),
+    "ico": encode(PICTURE, "ICO"),
+    "jpeg2000": encode(PICTURE, "JPEG2000"),
+}
+TRUNCATED = {
+    f"{kind}-cut-at-{percent}%": data[: len(data) * percent // 100]
+    for kind, data in COMPLETE.items()
+    for percent in (1, 10, 50, 90, 99)
+}
+OTHER = {
+    "empty": b"",
+    "one byte": b"\xff",
+    "jpeg marker only": b"\xff\xd8\xff",
+    "jpeg without its last byte": JPEG[:-1],
+    "jpeg without end marker": JPEG[:-2],
+    "text": b"this is no picture\n",
+    "html": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
+    "json": b'{"error": "rate limit"}',
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n%%EOF\n",
+    "postscript": b"%!PS\nshowpage\n",
+    "pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n%%EOF\n",
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
+    "wmf": struct.pack("<IHhhhhH", 0x9AC6CDD7, 0, 0, 0, 9, 9, 72) + bytes(40),
+    "fits": b"SIMPLE  =                    T".ljust(2880),
+    "zip": b"PK\x03\x04" + bytes(60),
+    "gzip": b"\x1f\x8b\x08" + bytes(60),
+    "numpy": b"\x93NUMPY\x01\x00v\x00" + bytes(60),
+    "video": b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00" + bytes(60),
+    "git-lfs pointer": b"version https://git-lfs.github.com/spec/v1\nsize 9\n",
+    "zeros": bytes(4096),
+    "random": noise(4096, seed=1).tobytes(),
+    "png: signature damaged": flip(PNG, 1),
+    "png: header damaged": flip(PNG, 20),
+    "png: header checksum damaged": flip(PNG, 30),
+    "png: pixels damaged": flip(PNG, len(PNG) // 2),
+    "png: checksum of pixels damaged": flip(PNG, len(PNG) - 13),
+    "png: no end marker": PNG[:-12],
+    "png: no pixels": PNG[:33] + PNG[-12:],
+    "png: bomb": png(65500, 65500, 8, 2, bytes(100)),
+    "png: zero width": png(0, 4, 8, 2, b""),
+    "png: zero height": png(4, 0, 8, 2, b""),
+    "bmp: zero size": COMPLETE["bmp"][:18] + bytes(8) + COMPLETE["bmp"][26:],
+    "bmp: huge": COMPLETE["bmp"][:18] + b"\xff\xff\xff\x7f" * 2 + bytes(40),
+    "ppm: negative size": b"P6\n-4 4\n255\n" + bytes(48),
+    "gif: no frame": b"GIF89a\x04\x00\x04\x00\x00\x00\x00;",
+    "webp: header only": b"RIFF\x10\x00\x00\x00WEBPVP8 " + bytes(8),
+    "tiff: no directory": b"II*\x00\xff\xff\xff\x7f",
+    "tiff: floats with NaN": tiff(np.float32([0, np.nan]), sample_format=3),
+    "tiff: floats below 0": tiff(np.float32([-1, 1]), sample_format=3),
+    "tiff: floats above 65535": tiff(np.float32([0, 1e6]), sample_format=3),
+    "tiff: 32 bit": tiff(np.uint32([0, 70000])),
+    "tiff: negative": tiff(np.int16([-5, 5]), sample_format=2),
+}
+
+
+BAD = TRUNCATED | OTHER
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+def test_bad_content_names_index_and_path(tmp_path, data):
+    path = put(tmp_path, data)
+    with pytest.raises(ImageReadError, match=r"image 2 of X, .*picture\.jpg") as info:
+        read(path)
+    assert (info.value.index, info.value.path) == (2, path)
+    assert isinstance(info.value.__cause__, Exception)
+    assert "from X" in str(info.value)
+    assert "BytesIO" not in str(info.value)
+
+
+def make_missing(path):
+    pass
+
+
+def make_dangling(path):
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def make_loop(path):
+    path.symlink_to(path)
+
+
+def make_linked_folder(path):
+    path.symlink_to(path.parent)
+
+
+def make_socket(path):
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+def make_link_to_device(path):
+    path.symlink_to("/dev/null")
+
+
+def make_forbidden(path):
+    if ROOT:
+        pytest.skip("root may read everything")
+    path.touch(mode=0)
+
+
+@pytest.mark.parametrize(
+    "make, cause",
+    [
+        (make_missing, "No such file"),
+        (Path.mkdir, "a folder, not a regular file"),
+        (make_linked_folder, "a folder, not a regular file"),
+        (make_dangling, "No such file"),
+        (make_loop, "symbolic links"),
+        (make_socket, "a pipe, socket or device"),
+        (make_link_to_device, "a pipe, socket or device"),
+        (Path.touch, "the file is empty"),
+        (make_forbidden, "Permission denied"),
+    ],
+)
+def test_bad_path_names_index_and_path(tmp_path, make, cause):
+    path = tmp_path / "picture.jpg"
+    make(path)
+    with pytest.raises(ImageReadError, match=f"image 2 of X, .*{cause}") as info:
+        read(path)
+    assert (info.value.index, info.value.path) == (2, str(path))
+
+
+def test_named_pipe_does_not_block(tmp_path):
+    path = tmp_path / "pipe.jpg"
+    os.mkfifo(path)
+    errors = []
+
+    def attempt():
+        try:
+            read(path)
+        except ImageReadError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert len(errors) == 1
+    assert "pipe" in errors[0]
+
+
+def test_directory_as_part_of_a_file(tmp_path):
+    path = put(tmp_path, JPEG) + "/picture.jpg"
+    with pytest.raises(ImageReadError, match=r"image 2 of X, .*Not a directory"):
+        read(path)
+
+
+def test_eps_starts_no_program(tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", lambda *args, **kwargs: pytest.fail("run"))
+    with pytest.raises(ImageReadError, match="not a complete image"):
+        read(put(tmp_path, OTHER["eps"]))
+
+
+def test_warning_made_an_error_does_not_hide_the_file(tmp_path):
+    path = put(tmp_path, png(10_000, 10_000, 8, 0, b""))
+    with pytest.raises(ImageReadError, match=r"picture\.jpg.*DecompressionBombWarning"):
+        read(path)
+
+
+def test_range_of_unknown_grey_is_reported(tmp_path):
+    with pytest.raises(ImageReadError, match=r"between -1\.0 and 1\.0, expected 0 to"):
+        read(put(tmp_path, OTHER["tiff: floats below 0"]))
+
+
+def test_error_survives_pickling(tmp_path):
+    with pytest.raises(ImageReadError, match="No such file") as info:
+        read(str(tmp_path / "a.png"))
+    copy = pickle.loads(pickle.dumps(info.value))
+    assert (copy.index, copy.path) == (2, str(tmp_path / "a.png"))
+    assert str(copy) == str(info.value)
+
+
+@pytest.mark.parametrize("kind", COMPLETE)
+def test_file_cut_near_its_end_gives_no_partial_picture(kind):
+    """Whatever is cut off: an error, or exactly the complete picture."""
+    data = COMPLETE[kind]
+    expected = decode_image(data, SIZE, "nearest")
+    n_errors = 0
+    for cut in range(1, 60):
+        try:
+            found = decode_image(data[:-cut], SIZE, "nearest")
+        except Exception:
+            n_errors += 1
+        else:
+            np.testing.assert_array_equal(found, expected)
+    assert n_errors > 30  # a TGA has a footer of 26 bytes that nobody needs
+
+
+def test_flipped_bits_in_a_png_give_no_wrong_pixels():
+    for position in range(8, len(PNG) - 12, 31):
+        with pytest.raises((OSError, SyntaxError, ValueError), match=r"."):
+            decode_image(flip(PNG, position), SIZE, "nearest")
+
+
+# Odd but valid files
+
+GREY16 = np.array([[0, 257, 25700, 65535]], np.uint16)
+GREY8 = [0, 1, 100, 255]
+KEY = (b"tRNS", b"\0\x05")
+WHITE = [255] * 3
+
+
+def grey(*values):
+    return [[value] * 3 for value in values]
+
+
+def flat(mode, colour):
+    return Image.new(mode, (2, 1), colour)
+
+
+ODD = {
+    "png 1": (encode(flat("1", 1), "PNG"), grey(255, 255)),
+    "png L": (encode(flat("L", 9), "PNG"), grey(9, 9)),
+    "png 2 bit": (png(4, 1, 2, 0, b"\0\x1b"), grey(0, 85, 170, 255)),
+    "png LA": (encode(flat("LA", (0, 51)), "PNG"), grey(204, 204)),
+    "png RGBA": (encode(flat("RGBA", (0, 255, 0, 0)), "PNG"), [WHITE] * 2),
+    "png RGBA half": (
+        encode(flat("RGBA", (255, 0, 0, 51)), "PNG"),
+        [[255, 204, 204]] * 2,
+    ),
+    "png P": (encode(flat("RGB", (9, 8, 7)).quantize(2), "PNG"), [[9, 8, 7]] * 2),
+    "png P, one index transparent": (
+        png(2, 1, 8, 3, b"\0\0\1", (b"PLTE", bytes(range(6))), (b"tRNS", b"\0")),
+        [WHITE, [3, 4, 5]],
+    ),
+    "png P, half transparent": (
+        png(2, 1, 8, 3, b"\0\0\1", (b"PLTE", bytes(6)), (b"tRNS", b"\xff\x33")),
+        grey(0, 204),
+    ),
+    "png 1 tRNS": (png(2, 1, 1, 0, b"\0\x40", (b"tRNS", b"\0\0")), grey(255, 255)),
+    "png 2 bit tRNS": (
+        png(4, 1, 2, 0, b"\0\x1b", (b"tRNS", b"\0\1")),
+        grey(0, 255, 170, 255),
+    ),
+    "png 4 bit tRNS": (png(2, 1, 4, 0, b"\0\x5a", KEY), grey(255, 170)),
+    "png 8 bit tRNS": (png(2, 1, 8, 0, b"\0\x05\x55", KEY), grey(255, 85)),
+    "png 16 bit tRNS": (
+        png(2, 1, 16, 0, b"\0" + big_endian(5, 25700), KEY),
+        grey(255, 100),
+    ),
+    "png RGB tRNS": (
+        png(2, 1, 8, 2, b"\0\1\2\3\4\5\6", (b"tRNS", big_endian(1, 2, 3))),
+        [WHITE, [4, 5, 6]],
+    ),
+    "png RGB 16 bit tRNS": (
+        png(
+            *(2, 1, 16, 2, b"\0" + big_endian(257, 514, 771, 1028, 1285, 1542)),
+            (b"tRNS", big_endian(257, 514, 771)),
+        ),
+        [WHITE, [4, 5, 6]],
+    ),
+    "png 16 bit": (encode(GREY16, "PNG"), grey(*GREY8)),
+    "png LA 16 bit": (png(1, 1, 16, 4, b"\0" + big_endian(0, 13107)), grey(204)),
+    "png RGB 16 bit": (
+        png(1, 1, 16, 2, b"\0" + big_endian(257, 25700, 65535)),
+        [[1, 100, 255]],
+    ),
+    "png 16 bit rounds": (
+        encode(np.array([[128, 129, 385, 386]], np.uint16), "PNG"),
+        grey(0, 1, 1, 2),
+    ),
+    "tiff 16 bit": (tiff(GREY16[0]), grey(*GREY8)),
+    "tiff 16 bit, big endian": (tiff(GREY16[0], order=">"), grey(*GREY8)),
+    "tiff 16 bit, white is zero": (tiff(GREY16[0], 0), grey(255, 254, 155, 0)),
+    "tiff 8 bit, white is zero": (tiff(np.uint8(GREY8), 0), grey(255, 254, 155, 0)),
+    "tiff 32 bit": (tiff(np.int32(GREY16[0]), sample_format=2), grey(*GREY8)),
+    "tiff float 0..1": (
+        tiff(np.float32([0, 0.2, 1]), sample_format=3),
+        grey(0, 51, 255),
+    ),
+    "tiff float 0..255": (
+        tiff(np.float32([0, 1.4, 255]), sample_format=3),
+        grey(0, 1, 255),
+    ),
+    "tiff float 0..65535": (
+        tiff(np.float32(GREY16[0]), order=">", sample_format=3),
+        grey(*GREY8),
+    ),
+    "tiff CMYK": (encode(flat("CMYK", (255, 0, 0, 0)), "TIFF"), [[0, 255, 255]] * 2),
+    "tiff YCbCr": (encode(flat("YCbCr", (90, 128, 128)), "TIFF"), grey(90, 90)),
+    "tiff PA": (encode(flat("PA", (0, 0)), "TIFF"), [WHITE] * 2),
+    "tiff LA": (encode(flat("LA", (0, 51)), "TIFF"), grey(204, 204)),
+    "tiff fax": (encode(flat("1", 1), "TIFF", compression="group4"), grey(255, 255)),
+    "pgm 16 bit": (b"P5\n4 1\n65535\n" + big_endian(*GREY16[0]), grey(*GREY8)),
+    "pgm 10 bit": (b"P5\n2 1\n1023\n" + big_endian(0, 1023), grey(0, 255)),
+    "pgm plain": (b"P2\n# by hand\n2 1\n255\n7 9\n", grey(7, 9)),
+    "pfm": (encode(np.float32([[0, 0.2, 1]]), "PPM"), grey(0, 51, 255)),
+    "bmp 1": (encode(flat("1", 1), "BMP"), grey(255, 255)),
+    "gif transparent": (
+        encode(flat("P", 0), "GIF", transparency=0),
+        [WHITE] * 2,
+    ),
+    "webp RGBA": (
+        encode(flat("RGBA", (0, 0, 0, 0)), "WEBP", lossless=True),
+        [WHITE] * 2,
+    ),
+    "tga RGBA": (encode(flat("RGBA", (0, 0, 0, 51)), "TGA"), grey(204, 204)),
+    "jpeg2000 16 bit": (
+        encode(GREY16.repeat(4, 0), "JPEG2000"),
+        [[[v] * 3 for v in GREY8]] * 4,
+    ),
+    "jpeg2000 RGBA": (
+        encode(flat("RGBA", (0, 0, 0, 51)), "JPEG2000"),
+        grey(204, 204),
+    ),
+    "ico": (encode(flat("RGB", (9, 8, 7)), "ICO", sizes=[(2, 1)]), [[9, 8, 7]] * 2),
+    "pcx": (encode(flat("RGB", (9, 8, 7)), "PCX"), [[9, 8, 7]] * 2),
+    "sgi": (encode(flat("RGB", (9, 8, 7)), "SGI"), [[9, 8, 7]] * 2),
+    "dds": (encode(flat("RGB", (9, 8, 7)), "DDS"), [[9, 8, 7]] * 2),
+    "jpeg with text behind it": (
+        encode(flat("L", 90), "JPEG") + b"more",
+        grey(90, 90),
+    ),
+}
+
+
+@pytest.mark.parametrize("data, expected", ODD.values(), ids=ODD.keys())
+def test_odd_file(data, expected):
+    found = pixels(data)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.reshape(expected, found.shape))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "RGB"])
+def test_jpeg_modes(mode):
+    data = encode(Image.new("RGB", (16, 16), (90, 90, 90)).convert(mode), "JPEG")
+    np.testing.assert_allclose(pixels(data), 90, atol=2)
+
+
+def test_lab_tiff():
+    data = encode(flat("LAB", (255, 128, 128)), "TIFF")
+    np.testing.assert_allclose(pixels(data), 255, atol=1)
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "RGBX", "HSV", "I;16B", "I;16L"])
+def test_modes_that_only_plugins_give(mode, monkeypatch):
+    """A plugin may hand over any of Pillow's modes."""
+
+    class Plugin(type(Image.open(BytesIO(PNG)))):
+        def load(self):
+            self.info.pop("transparency", None)
+            replaced = Image.new(mode, self.size)
+            self.im, self._mode, self.tile = replaced.im, mode, []
+            return super().load()
+
+    monkeypatch.setitem(Image.OPEN, "PNG", (Plugin, Image.OPEN["PNG"][1]))
+    transparent = mode in ("La", "RGBa")
+    found = decode_image(PNG, SIZE, "nearest")
+    np.testing.assert_array_equal(found, 255 if transparent else 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation(format, orientation):
+    corners = np.kron(np.array([[40, 80, 120], [160, 200, 240]]), np.ones((16, 16)))
+    data = oriented(format, orientation, np.uint8(corners))
+    upright = {
+        1: corners,
+        2: corners[:, ::-1],
+        3: corners[::-1, ::-1],
+        4: corners[::-1],
+        5: corners.T,
+        6: np.rot90(corners, -1),
+        7: corners[::-1, ::-1].T,
+        8: np.rot90(corners),
+    }[orientation]
+    found = decode_image(data, upright.shape, "bilinear")
+    np.testing.assert_allclose(found, upright[..., None].repeat(3, 2), atol=3)
+
+
+def test_exif_orientation_of_16_bit_tiff():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encode(GREY16, "TIFF", tiffinfo=exif)
+    found = decode_image(data, (4, 1), "nearest")
+    np.testing.assert_array_equal(found[:, 0, 0], GREY8)
+
+
+@pytest.mark.parametrize("metadata", [b"Exif\0\0", b"garbage", b"Exif\0\0II*\0\xff"])
+@pytest.mark.filterwarnings("ignore:.*EXIF data:UserWarning")
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_damaged_metadata_spoil_no_picture(format, metadata):
+    data = encode(flat("L", 90).resize((8, 8)), format, exif=metadata)
+    np.testing.assert_allclose(decode_image(data, (8, 8), "nearest"), 90, atol=2)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_first_frame_of_several(format):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
+    options = {"lossless": True} if format == "WEBP" else {}
+    data = encode(frames[0], format, save_all=True, append_images=frames[1:], **options)
+    assert Image.open(BytesIO(data)).n_frames == 3
+    np.testing.assert_array_equal(pixels(data), np.full((8, 8, 3), (255, 0, 0)))
+
+
+def test_mpo_is_read_as_its_first_picture():
+    data = encode(
+        Image.new("RGB", (64, 64), "red"),
+        "MPO",
+        save_all=True,
+        append_images=[Image.new("RGB", (64, 64), "blue")],
+    )
+    np.testing.assert_allclose(pixels(data)[0, 0], (255, 0, 0), atol=3)
+
+
+@pytest.mark.parametrize("format", ["AVIF", "QOI"])
+def test_formats_of_newer_pillow(format):
+    if format not in Image.SAVE:
+        pytest.skip(f"this Pillow does not write {format}")
+    data = encode(Image.new("RGB", (64, 64), (90, 90, 90)), format)
+    np.testing.assert_allclose(pixels(data), 90, atol=2)
+
+
+# Size
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("image_size", [(7, 31), (96, 80), SIZE])
+def test_resize_is_that_of_pillow_for_files_and_arrays(
+    tmp_path, interpolation, image_size
+):
+    method = Image.Resampling[interpolation.upper()]
+    expected = Image.fromarray(PICTURE).resize(image_size[::-1], method)
+    found = read(put(tmp_path, PNG), image_size, interpolation)
+    np.testing.assert_array_equal(found, np.asarray(expected))
+    images = check_images(PICTURE[None])
+    found = images.decode(0, images.read_bytes(0), image_size, interpolation)
+    np.testing.assert_array_equal(found, np.asarray(expected))
+
+
+def test_grey_array_equals_grey_file(tmp_path):
+    picture = noise(20, 30)
+    images = check_images(picture[None])
+    found = images.decode(0, images.read_bytes(0), (9, 8), "bicubic")
+    expected = read(put(tmp_path, encode(picture, "PNG")), (9, 8), "bicubic")
+    np.testing.assert_array_equal(found, expected)
+
+
+def photo(height, width):
+    """Draw a smooth random field with a little noise."""
+    field = Image.fromarray(noise(9, 12, 3)).resize((width, height), 3)
+    grain = np.random.default_rng(1).integers(-8, 9, (height, width, 1), np.int16)
+    return np.clip(np.asarray(field) + grain, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def large_jpeg():
+    return encode(photo(3001, 4001), "JPEG", quality=90)
+
+
+def test_large_jpeg_is_decoded_at_a_reduced_scale(large_jpeg, monkeypatch):
+    sizes = []
+    resize = Image.Image.resize
+
+    def spy(self, *args, **kwargs):
+        sizes.append(self.size)
+        return resize(self, *args, **kwargs)
+
+    monkeypatch.setattr(Image.Image, "resize", spy)
+    decode_image(large_jpeg, (150, 100), "bilinear")
+    decode_image(large_jpeg, (250, 100), "bilinear")
+    decode_image(large_jpeg, (100, 250), "bilinear")
+    decode_image(large_jpeg, (150, 100), "nearest")
+    assert sizes == [(501, 376), (1001, 751), (1001, 751), (4001, 3001)]
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_reduced_scale_is_close_to_the_full_decode(large_jpeg, interpolation):
+    full = Image.open(BytesIO(large_jpeg))
+    full = full.resize((150, 120), Image.Resampling[interpolation.upper()])
+    found = decode_image(large_jpeg, (120, 150), interpolation)
+    difference = np.abs(found.astype(int) - np.asarray(full))
+    assert difference.mean() < 1
+    assert difference.max() < 8
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_reduced_scale_keeps_edges_in_place_for_all_orientations(orientation):
+    """At 1/8, 329 pixels end within the 42nd: its rest is not part of the picture."""
+    ramp = np.linspace(0, 255, 329 * 3)[:, None] + np.linspace(0, -30, 329)
+    data = oriented("JPEG", orientation, np.uint8(np.clip(ramp, 0, 255)))
+    with Image.open(BytesIO(data)) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    expected = upright.resize((20, 20), Image.Resampling.BOX)
+    found = decode_image(data, (20, 20), "box")
+    difference = found.astype(int) - np.asarray(expected)
+    assert np.abs(difference).max() <= 2
+
+
+# Names
+
+NAMES = {
+    "space": "a b.jpg",
+    "umlaut": "Straße.jpg",
+    "combining": "e\u0301.jpg",
+    "chinese": "猫.jpg",
+    "emoji": "🐈.jpg",
+    "right to left": "\u202e\u05d7\u05ea.jpg",
+    "not utf-8": os.fsdecode(b"\xff\xfe.jpg"),
+    "newline": "a\nb.jpg",
+    "tab": "a\tb.jpg",
+    "dash": "-rf.jpg",
+    "dot": ".hidden",
+    "percent": "100%s.jpg",
+    "braces": "{x}.jpg",
+    "quotes": "'\".jpg",
+    "backslash": "a\\b.jpg",
+    "star": "*.jpg",
+    "brackets": "[a].jpg",
+    "dollar": "$HOME.jpg",
+    "semicolon": "a;b&c|d.jpg",
+    "tilde": "~",
+    "url": "http:--x.jpg?y=1#z",
+    "no suffix": "picture",
+    "wrong suffix": "picture.txt",
+    "eps suffix": "picture.eps",
+    "255 bytes": "x" * 251 + ".jpg",
+    "trailing space": "a.jpg ",
+    "control": "a\x01\x1b[31m.jpg",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_strange_name(tmp_path, monkeypatch, name, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImageReadError, match="No such file") as info:
+        read(name)
+    assert info.value.path == name
+    assert repr(name) in str(info.value)
+    str(info.value).encode()  # or it could not be printed
+    put(tmp_path, PNG, name)
+    for path in (name, Path(name), str(tmp_path / name), os.path.join(".", name)):
+        np.testing.assert_array_equal(read(path), PICTURE)
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg", "x" * 300, "x/" * 3000])
+def test_impossible_name(name):
+    with pytest.raises(ImageReadError, match="image 2 of X, ") as info:
+        read(name)
+    assert info.value.path == name
+    str(info.value).encode()
+
+
+def test_symbolic_link_to_a_file(tmp_path):
+    (tmp_path / "link").symlink_to(put(tmp_path, PNG))
+    np.testing.assert_array_equal(read(tmp_path / "link"), PICTURE)
+
+
+# Forms of X
+
+
+class Name(os.PathLike):
+    def __fspath__(self):
+        return "a"
+
+
+PATHS = {
+    "list": ["a", "b"],
+    "tuple": ("a", "b"),
+    "Path": [Path("a"), "b"],
+    "PathLike": [Name(), Path("b")],
+    "numpy str": [np.str_("a"), np.str_("b")],
+    "str array": np.array(["a", "b"]),
+    "object array": np.array(["a", Path("b")], dtype=object),
+    "series": pd.Series(["a", "b"], index=[7, 7]),
+    "categorical": pd.Series(["a", "b"], dtype="category"),
+    "index": pd.Index(["a", "b"]),
+    "polars series": pl.Series(["a", "b"]),
+    "column": np.array([["a"], ["b"]]),
+    "nested list": [["a"], ["b"]],
+    "frame": pd.DataFrame({"path": ["a", "b"]}),
+    "polars frame": pl.DataFrame({"path": ["a", "b"]}),
+}
+
+
+@pytest.mark.parametrize("X", PATHS.values(), ids=PATHS.keys())
+def test_forms_of_paths(X):
+    images = check_images(X)
+    assert isinstance(images, ImageFiles)
+    assert images.paths == ["a", "b"]
+    assert {type(path) for path in images.paths} == {str}
+    assert len(images) == 2
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 6, 3), (5, 4, 6), (5, 4, 1), (1, 1, 1, 3)])
+def test_forms_of_arrays(shape):
+    X = noise(*shape)
+    X.flags.writeable = False
+    images = check_images(X)
+    assert isinstance(images, ImageArrays)
+    assert len(images) == shape[0]
+    for i in range(len(X)):
+        expected = X[i] if X.ndim == 4 else X[i][..., None].repeat(3, axis=2)
+        found = images.decode(i, images.read_bytes(i), X.shape[1:3], "bilinear")
+        np.testing.assert_array_equal(found, expected)
+        found[:] = 0  # the result is the caller's, X is not
+
+
+def test_array_in_any_memory_order():
+    X = noise(4, 6, 3, 5).transpose(3, 0, 1, 2)[::-1, ::2]
+    images = check_images(X)
+    found = images.decode(1, images.read_bytes(1), X.shape[1:3], "nearest")
+    np.testing.assert_array_equal(found, X[1])
+
+
+def test_list_of_arrays():
+    assert isinstance(check_images([PICTURE, PICTURE]), ImageArrays)
+
+
+def test_bytes_tell_shapes_apart():
+    pixels = noise(1, 6, 4)
+    shapes = [(1, 6, 4), (1, 4, 6), (1, 2, 4, 3), (1, 4, 2, 3)]
+    assert len({check_images(pixels.reshape(s)).read_bytes(0) for s in shapes}) == 4
+
+
+def test_bytes_of_a_file_are_its_content(tmp_path):
+    path = put(tmp_path, PNG)
+    images = check_images([path])
+    data = images.read_bytes(0)
+    assert data == PNG
+    os.remove(path)
+    np.testing.assert_array_equal(images.decode(0, data, SIZE, "box"), PICTURE)
+
+
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        ("a.jpg", r"type str, a single path: wrap it in a list, \['a.jpg'\]"),
+        (Path("a.jpg"), "a single path: wrap it in a list"),
+        (b"a.jpg", "Got X of type bytes"),
+        (None, "Got X of type NoneType"),
+        (3, "Got X of type int"),
+        ({"a": 1}, "Got X of type dict"),
+        ((name for name in "ab"), "Got X of type generator"),
+        (sparse.csr_matrix(np.eye(3)), "csr_matrix, which is sparse"),
+        (sparse.coo_array(np.eye(3)), "coo_array, which is sparse"),
+        ([], r"0 sample\(s\) \(shape=\(0,\)\) while a minimum of 1 is required\."),
+        (np.empty((0, 4, 4, 3), np.uint8), r"0 sample\(s\) \(shape=\(0, 4, 4, 3\)\)"),
+        (
+            np.empty((12, 0)),
+            r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1 is required\.",
+        ),
+        (["a", None], r"X\[1\] is of type NoneType, not a path"),
+        (["a", 1.5], r"X\[1\] is of type float, not a path"),
+        ([1, "a"], r"X\[0\] is of type int, not a path"),
+        (["a", b"b"], r"X\[1\] is of type bytes \(os.fsdecode"),
+        ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
+        (["a", ""], r"X\[1\] is an empty string"),
+        (pd.Series(["a", None]), r"X\[1\] is of type float, not a path"),
+        (pd.Series(["a", pd.NA], dtype=object), r"X\[1\] is of type NAType"),
+        (pl.Series(["a", None]), r"X\[1\] is of type NoneType"),
+        (pd.Series([1.0]), r"type Series, shape \(1,\) and dtype float64"),
+        (pd.DataFrame({"a": ["x"], "b": ["y"]}), "select the one column"),
+        (np.eye(3), r"type ndarray, shape \(3, 3\) and dtype float64"),
+        (np.full((2, 4, 4, 3), 200.0), r"float64: convert with \.astype\(.uint8.\)"),
+        (np.ones((2, 4, 4)), r"convert with \(255 \* X\)\.round"),
+        (np.full((2, 4, 4), -1), r"dtype int64\."),
+        (np.full((2, 4, 4), np.nan), r"dtype float64\."),
+        (np.zeros((2, 4, 4, 1), np.uint8), r"take X\[\.\.\., 0\]"),
+        (np.zeros((2, 4, 4, 4), np.uint8), r"take X\[\.\.\., :3\]"),
+        (np.zeros((2, 4, 0), np.uint8), r"shape \(2, 4, 0\) and dtype uint8"),
+        (np.zeros((2, 2, 2, 2, 3), np.uint8), r"shape \(2, 2, 2, 2, 3\)"),
+        ([Image.new("P", (4, 4))], "type list with Pillow images"),
+        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], "which makes no array"),
+    ],
+)
+def test_refused(X, message):
+    with pytest.raises(ValueError, match=message) as info:
+        check_images(X)
+    assert not isinstance(info.value, ImageReadError)
+
+
+def test_refusal_lists_the_accepted_forms():
+    with pytest.raises(ValueError, match=r"\(n_samples,\).*\(n_samples, 1\).*uint8"):
+        check_images(np.eye(3))
+
+
+# Threads
+
+
+def test_same_results_from_several_threads(tmp_path):
+    files = [put(tmp_path, data, f"{kind}.x") for kind, data in COMPLETE.items()]
+    images = check_images(files * 4)
+
+    def load(i):
+        return images.decode(i, images.read_bytes(i), (20, 30), "bilinear")
+
+    expected = [load(i) for i in range(len(images))]
+    with ThreadPoolExecutor(4) as executor:
+        found = list(map_ahead(executor, load, range(len(images)), 8))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [(None, 6), ("", 6), ("2", 2), ("64", 6), ("0", 6), ("-1", 6), ("2,1", 6)],
+)
+def test_n_threads(monkeypatch, value, expected):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert n_threads() == expected
+
+
+def counted(items, drawn):
+    for item in items:
+        drawn.append(item)
+        yield item
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 50])
+def test_map_ahead_keeps_order_and_bound(ahead):
+    drawn = []
+    with ThreadPoolExecutor(2) as executor:
+        results = map_ahead(executor, abs, counted(range(-20, 0), drawn), ahead)
+        for n_received, result in enumerate(results, start=1):
+            assert result == 21 - n_received
+            assert len(drawn) - n_received < ahead
+    assert len(drawn) == 20
+
+
+class Future:
+    """Stands for a call that waits until its result is asked for."""
+
+    def __init__(self, function, item):
+        self.call, self.cancelled = lambda: function(item), False
+
+    def result(self):
+        return self.call()
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class Executor:
+    def __init__(self):
+        self.futures = []
+
+    def submit(self, function, item):
+        self.futures.append(Future(function, item))
+        return self.futures[-1]
+
+
+def test_map_ahead_cancels_when_the_consumer_stops():
+    executor = Executor()
+    results = map_ahead(executor, abs, range(10), 4)
+    assert next(results) == 0
+    results.close()
+    assert [f.cancelled for f in executor.futures] == [False, True, True, True]
+
+
+def test_map_ahead_cancels_when_a_call_raises():
+    executor = Executor()
+    with pytest.raises(ZeroDivisionError, match="division"):
+        list(map_ahead(executor, lambda x: 1 / x, range(10), 4))
+    assert [f.cancelled for f in executor.futures] == [False, True, True, True]
+
+
+# Last, for it imports Keras
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "progressive", "png", "webp", "bmp", "large"])
+def test_nearest_equals_keras(tmp_path, kind, large_jpeg):
+    keras = pytest.importorskip("keras")
+    path = put(tmp_path, large_jpeg if kind == "large" else COMPLETE[kind])
+    expected = keras.utils.load_img(path, target_size=(31, 57), interpolation="nearest")
+    found = read(path, (31, 57), "nearest")
+    np.testing.assert_array_equal(found, np.asarray(expected))

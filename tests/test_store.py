@@ -1,0 +1,608 @@
+"""Tests of the feature store: round trips, damage, full disks, processes, kills."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from skvision._store import FeatureStore, content_digest
+from skvision.exceptions import FeatureStoreError, SkvisionWarning
+
+SHAPE = (2048,)
+FILE_NAME = "features.sqlite3"
+
+# Every value follows from its key, so that a wrong one is noticed in any process.
+HELPERS = """
+import sys, time, warnings
+import numpy as np
+from skvision._store import FeatureStore
+warnings.simplefilter("error")
+
+def entry(i):
+    value = np.random.default_rng(i).random(2048, dtype="float32")
+    return i.to_bytes(20, "big"), value
+"""
+
+
+def entry(i):
+    value = np.random.default_rng(i).random(2048, dtype="float32")
+    return i.to_bytes(20, "big"), value
+
+
+def entries(*numbers):
+    return dict(entry(i) for i in numbers)
+
+
+def read(store, keys):
+    return store.read(keys, dtype="float32", shape=SHAPE)
+
+
+def assert_right(features):
+    for key, value in features.items():
+        expected = entry(int.from_bytes(key, "big"))[1]
+        np.testing.assert_array_equal(value, expected)
+
+
+def start(script, *arguments):
+    command = [sys.executable, "-c", HELPERS + script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def run(script, *arguments):
+    process = start(script, *arguments)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+@pytest.fixture
+def store(tmp_path):
+    with FeatureStore(tmp_path) as store:
+        yield store
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A closed database with the entries 0 to 19."""
+    with FeatureStore(tmp_path) as store:
+        store.write(entries(*range(20)))
+    return tmp_path / FILE_NAME
+
+
+# Keys
+
+
+def test_key_depends_on_content_and_settings():
+    a, b = content_digest(b"a"), content_digest(b"b")
+    keys = {FeatureStore.key(d, s) for d in (a, b) for s in ("224", "128")}
+    assert len(keys) == 4
+    assert {len(key) for key in keys} == {20}
+    assert FeatureStore.key(a, "224") == FeatureStore.key(content_digest(b"a"), "224")
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", ">f4"])
+@pytest.mark.parametrize("shape", [(512,), (7, 7, 32), ()])
+def test_round_trip(store, dtype, shape):
+    value = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    store.write({b"key": value})
+    (result,) = store.read([b"key"], dtype=dtype, shape=shape).values()
+    assert result.dtype == np.dtype(dtype)
+    assert result.shape == shape
+    np.testing.assert_array_equal(result, value)
+
+
+def test_non_contiguous_arrays_are_stored_in_their_order(store):
+    value = np.arange(12, dtype="float32").reshape(3, 4).T[::2]
+    store.write({b"key": value})
+    result = store.read([b"key"], "float32", (2, 3))
+    np.testing.assert_array_equal(result[b"key"], value)
+
+
+def test_special_values_keep_their_bits(store):
+    value = np.array([np.nan, np.inf, -0.0, 1e-45], dtype="float32")
+    store.write({b"key": value})
+    assert store.read([b"key"], "float32", (4,))[b"key"].tobytes() == value.tobytes()
+
+
+def test_arrays_are_read_only_and_outlive_the_store(tmp_path):
+    with FeatureStore(tmp_path) as store:
+        store.write(entries(1))
+        features = read(store, entries(1))
+    assert_right(features)
+    (value,) = features.values()
+    with pytest.raises(ValueError, match="read-only"):
+        value[0] = 1
+
+
+def test_missing_keys_are_left_out(store):
+    store.write(entries(1, 3))
+    present = set(entries(1, 3))
+    assert store.contains(entries(1, 2, 3)) == present
+    assert set(read(store, entries(1, 2, 3))) == present
+    assert store.contains([]) == set()
+    assert read(store, []) == {}
+
+
+def test_first_value_of_a_key_stays(store):
+    store.write(entries(1))
+    store.write({entry(1)[0]: np.zeros(SHAPE, "float32"), **entries(2)})
+    features = read(store, entries(1, 2))
+    assert len(features) == 2
+    assert_right(features)
+
+
+def test_contains_more_keys_than_sqlite_has_variables(store):
+    value = np.zeros(1, "float32")
+    keys = [i.to_bytes(20, "big") for i in range(45_000)]
+    store.write(dict.fromkeys(keys[::2], value))
+    assert store.contains(iter(keys)) == set(keys[::2])
+    assert len(store.read(keys, "float32", (1,))) == 22_500
+
+
+def test_two_instances_see_each_other(tmp_path):
+    with FeatureStore(tmp_path) as one, FeatureStore(tmp_path) as two:
+        one.write(entries(1))
+        two.write(entries(2))
+        assert_right(read(one, entries(1, 2)))
+        assert one.contains(entries(1, 2)) == two.contains(entries(1, 2))
+        assert two.info().n_entries == 2
+    assert os.listdir(tmp_path) == [FILE_NAME]
+
+
+def test_store_survives_closing(filled):
+    with FeatureStore(filled.parent) as store:
+        features = read(store, entries(*range(20)))
+    assert len(features) == 20
+    assert_right(features)
+    assert os.listdir(filled.parent) == [FILE_NAME]
+
+
+def test_use_after_close(store):
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.contains(entries(1))
+
+
+def test_failing_write_stores_nothing(store):
+    with pytest.raises(AttributeError, match="astype"):
+        store.write({**entries(1), b"key": "not an array"})
+    assert store.info().n_entries == 0
+
+
+# cache_dir
+
+
+def test_folder_and_parents_are_created(tmp_path):
+    cache_dir = tmp_path / "a b" / "ü?#%20" / "file:c"
+    with FeatureStore(str(cache_dir)) as store:
+        store.write(entries(1))
+    assert os.listdir(cache_dir) == [FILE_NAME]
+
+
+def test_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    with FeatureStore("~/features") as store:
+        assert store.info().path == str(tmp_path / "features" / FILE_NAME)
+    assert (tmp_path / "features" / FILE_NAME).is_file()
+
+
+def test_relative_folder_stays_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with FeatureStore("file:cache") as store:
+        assert store.info().path == str(tmp_path / "file:cache" / FILE_NAME)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "nul\0"])
+def test_cache_dir_that_cannot_be_a_folder(tmp_path, name):
+    (tmp_path / "file").write_text("hello")
+    with pytest.raises(
+        FeatureStoreError, match=r"cache_dir must be a folder.* another"
+    ):
+        FeatureStore(tmp_path / name)
+
+
+# Foreign and damaged files
+
+
+def make_foreign(path, kind):
+    if kind == "text":
+        path.write_text("These are not the features you are looking for.\n" * 50)
+    elif kind == "other program":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript("PRAGMA application_id = 7; CREATE TABLE t (x)")
+    elif kind == "no application":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE features (key, value)")
+    else:
+        with FeatureStore(path.parent) as store:
+            store.write(entries(*range(20)))
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version = 2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("text", "file is not a database"),
+        ("other program", r"application_id is 7, expected \d+"),
+        ("no application", r"application_id is 0, expected \d+"),
+        ("newer format", "format version is 2, this skvision reads 1"),
+    ],
+)
+def test_foreign_file_is_refused_and_untouched(tmp_path, kind, found):
+    path = tmp_path / FILE_NAME
+    make_foreign(path, kind)
+    content = path.read_bytes()
+    with pytest.raises(FeatureStoreError, match=f"{found}.*Delete the file") as info:
+        FeatureStore(tmp_path)
+    assert repr(str(path)) in str(info.value)
+    assert path.read_bytes() == content
+    assert os.listdir(tmp_path) == [FILE_NAME]
+
+
+def test_empty_file_becomes_a_store(tmp_path):
+    (tmp_path / FILE_NAME).touch()
+    with FeatureStore(tmp_path) as store:
+        store.write(entries(1))
+        assert_right(read(store, entries(1)))
+
+
+def test_log_of_a_deleted_database_is_not_replayed(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    with FeatureStore(old) as store:
+        store.write(entries(1))
+        new.mkdir()
+        shutil.copy(old / f"{FILE_NAME}-wal", new)
+    with FeatureStore(new) as store:
+        assert store.info().n_entries == 0
+        store.write(entries(2))
+    assert os.listdir(new) == [FILE_NAME]
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+def test_truncated_file(filled, part):
+    os.truncate(filled, int(filled.stat().st_size * part))
+    message = r"features\.sqlite3' .*damaged: .*malformed.*Delete the file"
+    with pytest.raises(FeatureStoreError, match=message):
+        with FeatureStore(filled.parent) as store:
+            read(store, entries(*range(20)))
+
+
+def flip(path, position, mask=0xFF):
+    content = bytearray(path.read_bytes())
+    content[position] ^= mask
+    path.write_bytes(content)
+
+
+def test_flipped_byte_in_a_value(filled):
+    flip(filled, filled.read_bytes().index(entry(7)[1][1000:1010].tobytes()))
+    with FeatureStore(filled.parent) as store:
+        assert_right(read(store, entries(6, 8)))
+        message = r"features\.sqlite3' .*does not match its checksum; clear_cache\(\)"
+        with pytest.raises(FeatureStoreError, match=message):
+            read(store, entries(7))
+        assert store.clear() == 20
+        store.write(entries(7))
+        assert_right(read(store, entries(7)))
+
+
+def positions(path):
+    """60 bytes of the file: of its header, its schema, and all over it."""
+    rng = random.Random(0)
+    size = path.stat().st_size
+    schema = path.read_bytes().index(b"CREATE TABLE")
+    header = rng.sample(range(100), 20)
+    return [*header, *range(schema, schema + 100, 10), *rng.sample(range(size), 30)]
+
+
+@pytest.mark.parametrize("mask", [0x01, 0xFF])
+def test_flipped_byte_anywhere_never_gives_wrong_features(filled, mask):
+    content = filled.read_bytes()
+    n_errors = 0
+    for position in positions(filled):
+        flip(filled, position, mask)
+        try:
+            with warnings.catch_warnings():
+                # A flipped header can make a file that SQLite takes for read-only.
+                warnings.simplefilter("ignore", SkvisionWarning)
+                with FeatureStore(filled.parent) as store:
+                    assert_right(read(store, entries(*range(20))))
+                    store.write(entries(*range(25)))
+                    assert_right(read(store, entries(*range(25))))
+        except FeatureStoreError:
+            n_errors += 1
+        for path in filled.parent.iterdir():
+            path.unlink()
+        filled.write_bytes(content)
+    assert n_errors >= 30
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("float16", SHAPE), ("float32", (2047,)), ("float32", ())]
+)
+def test_value_of_another_size(store, dtype, shape):
+    store.write(entries(1))
+    with pytest.raises(FeatureStoreError, match="has 8192 bytes, expected"):
+        store.read(entries(1), dtype, shape)
+
+
+def test_swapped_values_are_noticed(filled):
+    with closing(sqlite3.connect(filled)) as connection, connection:
+        value = connection.execute(
+            "SELECT value, checksum FROM features WHERE key = ?", entry(2)[:1]
+        ).fetchone()
+        connection.execute(
+            "UPDATE features SET value = ?, checksum = ? WHERE key = ?",
+            (*value, entry(1)[0]),
+        )
+    with FeatureStore(filled.parent) as store:
+        with pytest.raises(FeatureStoreError, match="does not match its checksum"):
+            read(store, entries(1))
+
+
+def test_field_of_another_type(filled):
+    with closing(sqlite3.connect(filled)) as connection, connection:
+        connection.execute("UPDATE features SET value = 'text'")
+    with FeatureStore(filled.parent) as store:
+        with pytest.raises(FeatureStoreError, match="field that is not binary"):
+            read(store, entries(1))
+
+
+# Stores that cannot be written to
+
+
+def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
+    with FeatureStore(tmp_path) as store:
+        store.write(entries(*range(5)))
+        store._connection.execute("PRAGMA max_page_count = 40")
+        with pytest.warns(SkvisionWarning) as record:
+            store.write(entries(*range(5, 50)))
+        store.write(entries(60))
+        assert_right(read(store, entries(*range(61))))
+        path = store.info().path
+    (warning,) = record
+    for part in (repr(path), "disk is full", "result is right, but not cached"):
+        assert part in str(warning.message)
+    assert warning.filename == __file__
+    with FeatureStore(tmp_path) as store:
+        assert store.contains(entries(*range(61))) == set(entries(*range(5)))
+        store.write(entries(60))
+        assert store.info().n_entries == 6
+
+
+def test_write_to_a_read_only_store(filled):
+    with FeatureStore(filled.parent) as store:
+        store._connection.execute("PRAGMA query_only = ON")
+        with pytest.warns(SkvisionWarning, match="takes no new features.*readonly"):
+            store.write(entries(30))
+        store.write(entries(30))
+        assert store.contains(entries(1, 30)) == set(entries(1))
+        with pytest.raises(FeatureStoreError, match=r"Cannot clear.*readonly.*delete"):
+            store.clear()
+        assert store.info().n_entries == 20
+
+
+def test_lock_that_does_not_come_free(filled):
+    with FeatureStore(filled.parent) as one, FeatureStore(filled.parent) as two:
+        one._connection.execute("BEGIN IMMEDIATE")
+        two._connection.execute("PRAGMA busy_timeout = 10")
+        with pytest.warns(SkvisionWarning, match="takes no new features.*locked"):
+            two.write(entries(30))
+        features = read(two, entries(*range(20)))
+        one._connection.execute("ROLLBACK")
+    assert len(features) == 20
+    assert_right(features)
+
+
+UNWRITABLE = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+with warnings.catch_warnings(record=True) as record:
+    warnings.simplefilter("always")
+    with FeatureStore(sys.argv[1]) as store:
+        store.write(dict([entry(30)]))
+        store.write(dict([entry(31)]))
+        keys = [entry(i)[0] for i in range(40)]
+        features = store.read(keys, "float32", (2048,))
+        assert set(features) == store.contains(keys)
+        for key, value in features.items():
+            assert (value == entry(int.from_bytes(key, "big"))[1]).all()
+        print(store.info().n_entries, len(record), record[0].category.__name__)
+        try:
+            store.clear()
+        except OSError as error:
+            print(error)
+"""
+
+
+@pytest.mark.parametrize(("n_entries", "cache_dir"), [(20, "."), (0, "new")])
+def test_open_where_no_file_can_be_written(filled, n_entries, cache_dir):
+    pytest.importorskip("resource")
+    content = filled.read_bytes()
+    output = run(UNWRITABLE, filled.parent / cache_dir)
+    assert output.startswith(f"{n_entries} 1 SkvisionWarning\nCannot clear")
+    assert filled.read_bytes() == content
+    with FeatureStore(filled.parent / cache_dir) as store:
+        store.write(entries(50))
+        assert store.info().n_entries == n_entries + 1
+
+
+def test_unwritable_folder(filled):
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        pytest.skip("needs a user whom a folder can be closed to")
+    filled.parent.chmod(0o555)
+    try:
+        with FeatureStore(filled.parent) as store:
+            assert len(read(store, entries(*range(20)))) == 20
+            with pytest.warns(SkvisionWarning, match="takes no new features"):
+                store.write(entries(30))
+    finally:
+        filled.parent.chmod(0o755)
+
+
+# info and clear
+
+
+def test_info(tmp_path):
+    with FeatureStore(tmp_path) as store:
+        empty = store.info()
+        store.write(entries(*range(10)))
+        full = store.info()
+    assert full.path == str(tmp_path / FILE_NAME)
+    assert (empty.n_entries, full.n_entries) == (0, 10)
+    assert full.n_bytes >= empty.n_bytes + 10 * 8192
+
+
+def test_clear_removes_everything_and_shrinks_the_file(filled):
+    before = filled.stat().st_size
+    with FeatureStore(filled.parent) as store:
+        assert store.clear() == 20
+        assert store.info().n_entries == 0
+        assert store.info().n_bytes < before / 4
+        assert store.clear() == 0
+    assert filled.stat().st_size < before / 4
+
+
+def test_clear_keeps_the_newest(filled):
+    before = filled.stat().st_size
+    with FeatureStore(filled.parent) as store:
+        store.write(entries(*range(100, 105)))
+        assert store.clear(max_bytes=8 * 8192 - 1) == 18
+        kept = set(entries(18, 19, *range(100, 105)))
+        assert store.contains(entries(*range(105))) == kept
+        assert_right(read(store, kept))
+        assert store.clear(max_bytes=7 * 8192) == 0
+        store.write(entries(0))
+        assert store.clear(max_bytes=8192) == 7
+        assert store.contains(entries(*range(105))) == set(entries(0))
+    assert filled.stat().st_size < before / 3
+
+
+# Threads and processes
+
+
+def test_threads_share_an_instance(store):
+    failures = []
+
+    def work(offset):
+        try:
+            for i in range(40):
+                store.write(entries((i + offset) % 20))
+                assert_right(read(store, entries(*range(20))))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(5 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.info().n_entries == 20
+
+
+WORKER = """
+cache_dir, number, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+keys = [entry(i)[0] for i in range(20)]
+end, n_read, i = time.monotonic() + seconds, 0, number
+while time.monotonic() < end:
+    with FeatureStore(cache_dir) as store:
+        for _ in range(5):
+            i = (i + 7) % 20
+            store.write(dict([entry(i)]))
+            for key, value in store.read(keys, "float32", (2048,)).items():
+                assert (value == entry(int.from_bytes(key, "big"))[1]).all()
+                n_read += 1
+        if number == 0:
+            store.clear(max_bytes=80_000)
+print(n_read)
+"""
+
+
+def test_processes_write_read_and_clear_at_once(tmp_path):
+    processes = [start(WORKER, tmp_path, i, 2) for i in range(4)]
+    for process in processes:
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+        assert int(output) > 0
+    with FeatureStore(tmp_path) as store:
+        assert_right(read(store, entries(*range(20))))
+    assert os.listdir(tmp_path) == [FILE_NAME]
+
+
+CREATOR = """
+cache_dir, number, start = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+while time.time() < start:
+    pass
+with FeatureStore(cache_dir) as store:
+    store.write(dict([entry(number)]))
+"""
+
+
+@pytest.mark.parametrize("n_rounds", [1, pytest.param(30, marks=pytest.mark.slow)])
+def test_processes_create_a_store_at_once(tmp_path, n_rounds):
+    for i in range(n_rounds):
+        cache_dir = tmp_path / str(i)
+        moment = time.time() + 1.5
+        processes = [start(CREATOR, cache_dir, j, moment) for j in range(5)]
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors.decode()
+        with FeatureStore(cache_dir) as store:
+            assert store.contains(entries(*range(5))) == set(entries(*range(5)))
+
+
+WRITER = """
+i = int(sys.argv[2])
+with FeatureStore(sys.argv[1]) as store:
+    while True:
+        store.write(dict(entry(j) for j in range(i, i + 8)))
+        i += 8
+        print(i, flush=True)
+"""
+
+
+def kill_in_a_write(cache_dir, first, delay):
+    """Return the number up to which the killed writer confirmed its entries."""
+    process = start(WRITER, cache_dir, first)
+    confirmed = process.stdout.readline()
+    time.sleep(delay)
+    process.kill()
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    return int((confirmed + rest).split(b"\n")[-2])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("n_rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_kill_9_loses_nothing_that_was_confirmed(tmp_path, n_rounds):
+    rng = random.Random(0)
+    confirmed = []
+    for i in range(n_rounds):
+        first = 1_000_000 * i
+        last = kill_in_a_write(tmp_path, first, delay=rng.uniform(0, 0.2))
+        confirmed += range(first, last)
+    with FeatureStore(tmp_path) as store:
+        for some in range(0, len(confirmed), 1000):
+            keys = entries(*confirmed[some : some + 1000])
+            features = read(store, keys)
+            assert set(features) == set(keys)
+            assert_right(features)
+        n_unconfirmed = store.info().n_entries - len(confirmed)
+    # At most the one batch that was committed, but not confirmed any more.
+    assert n_unconfirmed in range(0, 8 * n_rounds + 1, 8)
+    assert os.listdir(tmp_path) == [FILE_NAME]

