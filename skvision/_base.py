@@ -331,7 +331,7 @@ class BaseNetworkClassifier(
             **{name: getattr(self, name) for name in _PLANNED},
         )
         _training.train(plan, state)
-        tasks.end_fit()
+        tasks.end_fit(state)
         if checkpoint is not None:
             checkpoint.remove()
         return fitted_attributes(state)

@@ -10,8 +10,9 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import validate_data
 
+from skvision._decode import INTERPOLATIONS
 from skvision._extraction import Extraction
-from skvision._images import INTERPOLATIONS, check_images
+from skvision._images import check_images
 from skvision._store import FeatureStore
 from skvision._validation import (
     HasMethods,

@@ -52,7 +52,11 @@ class Checkpoint:
     def read(self):
         """Return the fields of the `TrainingState`; empty if there is none."""
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            # NumPy leaves a file open that it opened itself and cannot read.
+            with (
+                open(self.path, "rb") as file,
+                np.load(file, allow_pickle=False) as arrays,
+            ):
                 fields = json.loads(str(arrays["state"]))
                 if fields.pop("format") != FORMAT:
                     raise ValueError("it was written in another format")

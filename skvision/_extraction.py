@@ -71,7 +71,10 @@ class Extraction:
             missing = [key for key in rows if key not in present]
             stored = [key for key in rows if key in present]
             for keys in _chunks(stored, self.batch_size):
-                for key, features in self._read(keys).items():
+                found = self._read(keys)
+                # Another process may have cleared the store in between.
+                missing += [key for key in keys if key not in found]
+                for key, features in found.items():
                     yield rows[key][1], features
         if missing:
             yield from self._computed(rows, missing)
@@ -149,12 +152,10 @@ class Extraction:
     def _decode(self, index, key, view):
         data = self.images.read_bytes(index)
         if self.store is not None and self._key(content_digest(data), view) != key:
-            name = self.images.name(index)
             raise ImageReadError(
-                f"The image at index {index} changed while it was being read: {name}. "
-                "Call again once nothing writes to it.",
+                f"The content of {self.images.name(index)} changed while it was being "
+                "read. Call again once nothing writes to it.",
                 index=index,
-                path=name,
             )
         return self.images.decode(index, data, self.image_size, self.interpolation)
 

@@ -35,13 +35,14 @@ class EpochTasks:
 
     def end_epoch(self, state):
         """Return whether a callback wants the training to stop."""
-        if self.fit is None:
-            return False
-        return self.epoch.call_on_fit_task_end(
+        return self.epoch is not None and self._end(self.epoch, state)
+
+    def end_fit(self, state):
+        if self.fit is not None:
+            self._end(self.fit, state)
+
+    def _end(self, task, state):
+        return task.call_on_fit_task_end(
             **self.data,
             reconstruction_attributes=lambda: self.fitted_attributes(state),
         )
-
-    def end_fit(self):
-        if self.fit is not None:
-            self.fit.call_on_fit_task_end(**self.data, reconstruction_attributes={})

@@ -128,6 +128,7 @@ def optimizer_config(optimizer, learning_rate):
     The user's object is only read. Its learning rate is replaced if one is given.
     """
     config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+    del config["config"]["name"]  # numbered, so no two are alike
     if learning_rate is not None:
         config["config"]["learning_rate"] = float(learning_rate)
     return config
@@ -325,8 +326,8 @@ def train(plan, state):
             if not state.epoch:
                 raise
             warnings.warn(
-                f"Training was interrupted in epoch {state.epoch + 1} of {plan.epochs}; "
-                f"the estimator is as after epoch {state.epoch}.",
+                f"Training was interrupted in epoch {state.epoch + 1} of "
+                f"{plan.epochs}: the estimator is as after epoch {state.epoch}.",
                 SkvisionWarning,
                 stacklevel=4,
             )

@@ -18,15 +18,8 @@ import pytest
 from PIL import Image, ImageOps
 from scipy import sparse
 
-from skvision._images import (
-    INTERPOLATIONS,
-    ImageArrays,
-    ImageFiles,
-    check_images,
-    decode_image,
-    map_ahead,
-    n_threads,
-)
+from skvision._decode import INTERPOLATIONS, decode_image
+from skvision._images import ImageArrays, ImageFiles, check_images, map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 
 SIZE = (48, 40)

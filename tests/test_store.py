@@ -147,6 +147,7 @@ def test_first_value_of_a_key_stays(store):
 def test_contains_more_keys_than_sqlite_has_variables(store):
     value = np.zeros(1, "float32")
     keys = [i.to_bytes(20, "big") for i in range(45_000)]
+    store._connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
     store.write(dict.fromkeys(keys[::2], value))
     assert store.contains(iter(keys)) == set(keys[::2])
     assert len(store.read(keys, "float32", (1,))) == 22_500
@@ -176,10 +177,16 @@ def test_use_after_close(store):
         store.contains(entries(1))
 
 
-def test_failing_write_stores_nothing(store):
-    with pytest.raises(AttributeError, match="astype"):
-        store.write({**entries(1), b"key": "not an array"})
+def test_failing_write_stores_nothing_and_ends_its_transaction(store):
+    store._connection.executescript(
+        "CREATE TEMP TRIGGER stop BEFORE INSERT ON features WHEN NEW.key = x'02'"
+        " BEGIN SELECT RAISE(ABORT, 'stopped'); END"
+    )
+    with pytest.raises(FeatureStoreError, match="stopped"):
+        store.write({**entries(1), b"\2": np.zeros(2)})
     assert store.info().n_entries == 0
+    store.write(entries(1))
+    assert store.info().n_entries == 1
 
 
 # cache_dir
@@ -354,6 +361,15 @@ def test_swapped_values_are_noticed(filled):
             read(store, entries(1))
 
 
+def test_file_without_its_table(filled):
+    with closing(sqlite3.connect(filled)) as connection:
+        connection.execute("DROP TABLE features")
+    with FeatureStore(filled.parent) as store:
+        for action in (store.info, store.clear):
+            with pytest.raises(FeatureStoreError, match=r"no such table.*Delete"):
+                action()
+
+
 def test_field_of_another_type(filled):
     with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE features SET value = 'text'")
@@ -406,6 +422,21 @@ def test_lock_that_does_not_come_free(filled):
         one._connection.execute("ROLLBACK")
     assert len(features) == 20
     assert_right(features)
+
+
+def test_reads_that_fail_give_one_warning(filled):
+    with FeatureStore(filled.parent) as store:
+        # Without WAL a writer locks readers out.
+        store._connection.execute("PRAGMA journal_mode = DELETE")
+        store._connection.execute("PRAGMA busy_timeout = 10")
+        with closing(sqlite3.connect(filled, isolation_level=None)) as writer:
+            writer.execute("BEGIN EXCLUSIVE")
+            with pytest.warns(SkvisionWarning, match="locked") as record:
+                assert read(store, entries(1)) == {}
+                assert store.contains(entries(1)) == set()
+                store.write(entries(30))
+        assert len(record) == 1
+        assert_right(read(store, entries(1)))
 
 
 UNWRITABLE = """

@@ -1,0 +1,205 @@
+"""SQLite for the feature store: open, create, check, shrink, tell errors apart."""
+
+import os
+import sqlite3
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from skvision.exceptions import FeatureStoreError
+
+_APPLICATION_ID = 0x736B7669  # "skvi"
+_FORMAT = 1
+_NEW = (0, 0, 0)  # what _identity finds in an empty file
+_LOCK_TIMEOUT = 60.0  # seconds
+_REMEDY = "Delete the file (if nobody else needs it) or choose another cache_dir."
+
+# A rowid table with an index on the key, not WITHOUT ROWID: large values in the tree
+# of the keys would slow every look-up, and `clear` needs the order of insertion.
+_SCHEMA = """
+CREATE TABLE features (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    value BLOB NOT NULL,
+    checksum BLOB NOT NULL
+)"""
+# Of 4, 8 and 16 KiB the only size without a bad case: for values of 2 to 98 KiB the
+# file is at most 1.4 times as large as the values (the other two: up to 2.0 times).
+_PAGE_SIZE = 8192
+
+_DELETE_OLDEST = """
+DELETE FROM features WHERE id <= (
+    SELECT max(id) FROM (
+        SELECT id, sum(length(value)) OVER (ORDER BY id DESC) AS n_bytes FROM features
+    ) WHERE n_bytes > ?
+)"""
+
+# Codes that blame the circumstances. All else that SQLite reports ("malformed", "not
+# a database", "no such table") is damage to the file.
+_CIRCUMSTANCES = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+def file_size(path):
+    """Size in bytes, 0 for a file that is not there."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def is_circumstance(error):
+    """Tell a full disk, missing right or lock from damage to the file."""
+    # Errors of Python's own (text that is not UTF-8) have no code: damage.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _CIRCUMSTANCES
+
+
+@contextmanager
+def damage_reported(path):
+    """Turn SQLite's errors about the content of the file into FeatureStoreError."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # use of a closed store
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise FeatureStoreError(
+            f"{path!r} is not a feature store of skvision, or is damaged: {error}."
+            f" {_REMEDY}"
+        ) from error
+
+
+@contextmanager
+def transaction(connection, kind="IMMEDIATE"):
+    """Commit on success, roll back on any exception."""
+    try:
+        connection.execute(f"BEGIN {kind}")
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def open_database(path):
+    """Return a connection, and the error that forbids to write or None."""
+    try:
+        return _connect(path, _prepare), None
+    except sqlite3.OperationalError as error:
+        if not is_circumstance(error):
+            raise
+        return _connect_read_only(path), error
+
+
+def _connect(database, prepare, uri=False):
+    """Connect and call `prepare`; if that fails, leave no connection open."""
+    connection = sqlite3.connect(
+        database,
+        timeout=_LOCK_TIMEOUT,
+        isolation_level=None,  # transactions are begun and ended explicitly
+        check_same_thread=False,  # FeatureStore has a lock
+        uri=uri,
+    )
+    try:
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_read_only(path):
+    """Connect to a file that cannot be written to, or to an empty stand-in."""
+    # SQLite reads a WAL database without a right to write only as "immutable", which
+    # is safe as long as nobody else writes: then there would be a log.
+    if file_size(path) and not file_size(path + "-wal"):
+        try:
+            return _connect(f"{Path(path).as_uri()}?immutable=1", _check, uri=True)
+        except sqlite3.OperationalError as error:
+            if not is_circumstance(error):
+                raise
+    return _connect(":memory:", lambda connection: connection.execute(_SCHEMA))
+
+
+def _prepare(connection):
+    """Create the database if it is new, check it, and set the connection up."""
+    with transaction(connection, "DEFERRED"):
+        is_new = _identity(connection) == _NEW
+    if is_new:
+        _create(connection)
+    _check(connection)
+    if _enter_wal(connection) == "wal":
+        # Without WAL, less than FULL could damage the file in a power failure.
+        connection.execute("PRAGMA synchronous = NORMAL")
+    # Some builds overwrite what is deleted, which only costs time here.
+    connection.execute("PRAGMA secure_delete = OFF")
+
+
+def _enter_wal(connection):
+    """Ask for WAL mode and return the mode that the file is in now."""
+    # Processes that switch a new file at the same moment block each other; SQLite
+    # then reports BUSY without a wait, whatever the timeout.
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            return connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _create(connection):
+    """Create the table and the marks of the file, unless another process did."""
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    with transaction(connection):
+        if _identity(connection) == _NEW:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+
+
+def _identity(connection):
+    """Return application id, format version and number of tables."""
+    queries = (
+        "PRAGMA application_id",
+        "PRAGMA user_version",
+        "SELECT count(*) FROM sqlite_master",
+    )
+    return tuple(connection.execute(query).fetchone()[0] for query in queries)
+
+
+def _check(connection):
+    """Fail unless the file is a feature store of this format."""
+    application_id, version, _ = _identity(connection)
+    if application_id != _APPLICATION_ID:
+        raise sqlite3.DatabaseError(
+            f"its application_id is {application_id}, expected {_APPLICATION_ID}"
+        )
+    if version != _FORMAT:
+        raise sqlite3.DatabaseError(
+            f"its format version is {version}, this skvision reads {_FORMAT}"
+        )
+
+
+def remove_oldest(connection, max_bytes):
+    """Delete rows and shrink the file; return the number of rows."""
+    # Incremental, not VACUUM, which copies the file and so needs the disk space whose
+    # lack is the usual reason to clear.
+    with transaction(connection):
+        n_removed = connection.execute(_DELETE_OLDEST, (max_bytes,)).rowcount
+    # Not `execute`: the pragma frees one page per step, and that makes one step only.
+    connection.executescript("PRAGMA incremental_vacuum")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return n_removed

@@ -1,0 +1,49 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def cats_vs_dogs():
+    """Folder with the post's images; they are too many to be in the repository."""
+    folder = SHARED / "data" / "cats_vs_dogs"
+    if not folder.is_dir():
+        pytest.skip(f"needs the post's images in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imagenet():
+    """Skip where the ImageNet weights cannot be had."""
+    from skvision._weights import load_vgg16_weights
+    from skvision.exceptions import WeightsNotFoundError
+
+    try:
+        load_vgg16_weights("imagenet")
+    except WeightsNotFoundError as error:
+        pytest.skip(f"needs the ImageNet weights: {error}")
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """24 small images, uint8 of shape (24, 40, 36, 3), no two of them alike."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (24, 10, 9, 3), dtype=np.uint8)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+@pytest.fixture
+def paths(pixels, tmp_path):
+    """The images of `pixels` as PNG files."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{i:02d}.png")
+    return [str(folder / f"{i:02d}.png") for i in range(len(pixels))]

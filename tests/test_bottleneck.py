@@ -1,0 +1,412 @@
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
+
+from skvision import VGG16BottleneckTransformer, _networks
+from skvision._bottleneck import LAYERS
+from skvision._weights import load_vgg16_weights
+from skvision.exceptions import FeatureStoreError, ImageReadError
+
+
+def small(**parameters):
+    return VGG16BottleneckTransformer(
+        **{"weights": None, "image_size": (32, 32), "pooling": "avg"} | parameters
+    )
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """`keras.applications.VGG16` with the random weights of `weights=None`."""
+    model = keras.applications.VGG16(include_top=False, weights=None)
+    for name, values in load_vgg16_weights(None).items():
+        model.get_layer(name).set_weights(values)
+    return model
+
+
+@pytest.fixture
+def count_images(monkeypatch):
+    """Count what goes through the network, padding left out."""
+    counted = []
+    original = _networks.vgg16_extractor
+
+    def counting(*args):
+        extract = original(*args)
+
+        def run(images):
+            counted.extend(image.any() for image in images)
+            return extract(images)
+
+        return run
+
+    monkeypatch.setattr(_networks, "vgg16_extractor", counting)
+    return lambda: sum(counted)
+
+
+@pytest.mark.parametrize("layer", ["block1_conv2", "block3_conv3", "block5_pool"])
+@pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
+def test_features_are_those_of_keras_applications(
+    pixels, reference, layer, preprocessing
+):
+    images = pixels[:3, :32, :32]
+    network = keras.Model(reference.input, reference.get_layer(layer).output)
+    inputs = images.astype("float32")
+    if preprocessing == "imagenet":
+        inputs = keras.applications.vgg16.preprocess_input(inputs)
+    else:
+        inputs /= 255
+    maps = network.predict(inputs, verbose=0)
+    for pooling, expected in [
+        (None, maps.reshape(3, -1)),
+        ("avg", maps.mean(axis=(1, 2))),
+        ("max", maps.max(axis=(1, 2))),
+    ]:
+        transformer = small(layer=layer, pooling=pooling, preprocessing=preprocessing)
+        features = transformer.fit_transform(images)
+        assert features.dtype == np.float32
+        assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * expected.max())
+
+
+def test_all_layers_of_vgg16_are_known():
+    vgg16 = keras.applications.VGG16(
+        include_top=False, weights=None, input_shape=(64, 40, 3)
+    )
+    assert set(LAYERS) == {layer.name for layer in vgg16.layers[1:]}
+    for layer in vgg16.layers[1:]:
+        transformer = small(layer=layer.name, pooling=None, image_size=(64, 40))
+        names = transformer.get_feature_names_out()
+        assert len(names) == np.prod(layer.output.shape[1:])
+
+
+def test_flip_average_is_the_mean_of_both_views(pixels):
+    images = pixels[:5]
+    mirrored = images[:, :, ::-1]
+    expected = (small().transform(images) + small().transform(mirrored)) / 2
+    both = small(flip_average=True).transform(images)
+    assert_allclose(both, expected, rtol=1e-6)
+    assert_allclose(both, small(flip_average=True).transform(mirrored), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_no_cold_and_warm_store_give_the_same_bits(pixels, tmp_path, dtype):
+    cached = small(dtype=dtype, cache_dir=tmp_path, flip_average=True)
+    features = small(dtype=dtype, flip_average=True).transform(pixels)
+    assert features.dtype == dtype
+    assert_array_equal(cached.transform(pixels), features)
+    assert_array_equal(cached.transform(pixels), features)
+
+
+def test_neighbours_and_order_do_not_matter(pixels):
+    features = small().transform(pixels)
+    order = np.random.default_rng(1).permutation(len(pixels))
+    assert_allclose(small().transform(pixels[order]), features[order], rtol=1e-5)
+    for i in (0, 7, 23):
+        assert_allclose(small().transform(pixels[i : i + 1])[0], features[i], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_batch_size_does_not_matter(pixels, tmp_path, batch_size):
+    features = small(batch_size=batch_size, cache_dir=tmp_path).transform(pixels)
+    assert_array_equal(features, small().transform(pixels))
+
+
+def test_all_forms_of_X_give_the_same_features(paths, pixels):
+    expected = small().transform(pixels)
+    frame = pd.DataFrame({"path": paths})
+    for X in (
+        paths,
+        tuple(map(Path, paths)),
+        np.array(paths),
+        frame["path"],
+        frame,
+        frame.to_numpy(),
+        pl.Series(paths),
+        pl.DataFrame({"path": paths}),
+    ):
+        assert_array_equal(small().fit_transform(X), expected)
+
+
+def test_an_image_is_paid_for_once(paths, tmp_path, count_images):
+    search = GridSearchCV(
+        make_pipeline(small(cache_dir=tmp_path / "cache"), LogisticRegression()),
+        {"logisticregression__C": [0.1, 1.0, 10.0]},
+        cv=3,
+    )
+    search.fit(paths, [0, 1] * 12)
+    assert count_images() == len(paths)
+    small(cache_dir=tmp_path / "cache").transform([*paths[::-1], paths[3]])
+    assert count_images() == len(paths)
+
+
+def test_the_same_image_twice_is_computed_once(paths, tmp_path, count_images):
+    features = small(cache_dir=tmp_path).transform([paths[0]] * 9)
+    assert count_images() == 1
+    assert_array_equal(features, features[:1].repeat(9, axis=0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layer": "block4_pool"},
+        {"pooling": "max"},
+        {"image_size": (32, 33)},
+        {"interpolation": "nearest"},
+        {"preprocessing": "rescale"},
+        {"dtype": "float16"},
+    ],
+    ids=str,
+)
+def test_other_settings_are_other_features(paths, tmp_path, change):
+    small(cache_dir=tmp_path).transform(paths[:4])
+    changed = small(cache_dir=tmp_path, **change).transform(paths[:4])
+    assert_array_equal(changed, small(**change).transform(paths[:4]))
+
+
+def test_flip_average_reuses_the_plain_view(paths, tmp_path, count_images):
+    small(cache_dir=tmp_path).transform(paths)
+    small(cache_dir=tmp_path, flip_average=True).transform(paths)
+    assert count_images() == 2 * len(paths)
+
+
+def test_an_image_rewritten_in_place_gives_new_features(paths, tmp_path, pixels):
+    transformer = small(cache_dir=tmp_path / "cache").fit(paths)
+    transformer.transform(paths)
+    for i in range(20):
+        Image.fromarray(255 - pixels[i]).save(paths[i])
+        new = transformer.transform([paths[i]])
+        assert_array_equal(new, small().transform(255 - pixels[i : i + 1]))
+
+
+def test_an_unreadable_image_is_named_and_the_others_are_kept(paths, tmp_path):
+    Path(paths[20]).write_bytes(b"not an image")
+    transformer = small(cache_dir=tmp_path / "cache", batch_size=4)
+    with pytest.raises(ImageReadError, match=r"image 20 of X.*20\.png") as info:
+        transformer.transform(paths)
+    assert (info.value.index, info.value.path) == (20, paths[20])
+    assert transformer.cache_info().n_entries >= 12
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(paths, tmp_path, monkeypatch):
+    from skvision._images import ImageFiles
+
+    original = ImageFiles.read_bytes
+    seen = set()
+
+    def changing(self, i):
+        data = original(self, i)
+        if i in seen:
+            data += b"0"
+        seen.add(i)
+        return data
+
+    monkeypatch.setattr(ImageFiles, "read_bytes", changing)
+    with pytest.raises(ImageReadError, match=r"png' changed while it was being read"):
+        small(cache_dir=tmp_path / "cache").transform(paths[:1])
+
+
+def test_a_store_that_is_cleared_meanwhile_gives_no_zeros(paths, tmp_path, monkeypatch):
+    from skvision._store import FeatureStore
+
+    transformer = small(cache_dir=tmp_path / "cache", batch_size=4)
+    features = transformer.transform(paths)
+    original = FeatureStore.contains
+
+    def cleared_after(self, keys):
+        present = original(self, keys)
+        small(cache_dir=tmp_path / "cache").clear_cache(max_bytes=10 * 2048)
+        return present
+
+    monkeypatch.setattr(FeatureStore, "contains", cleared_after)
+    assert_array_equal(transformer.transform(paths), features)
+
+
+def test_warm_transform_does_not_start_tensorflow(paths, tmp_path):
+    small(cache_dir=tmp_path / "cache").transform(paths)
+    code = f"""
+import sys
+from skvision import VGG16BottleneckTransformer
+transformer = VGG16BottleneckTransformer(weights=None, image_size=(32, 32),
+    pooling="avg", cache_dir={str(tmp_path / "cache")!r})
+print(transformer.fit_transform({paths!r}).shape, "tensorflow" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "(24, 512) False\n", done.stderr
+
+
+def test_pickle_is_small_and_works_in_another_process(paths, tmp_path):
+    transformer = small().fit(paths)
+    features = transformer.transform(paths)
+    assert len(pickle.dumps(transformer)) < 2000
+    (tmp_path / "t.pickle").write_bytes(pickle.dumps(transformer))
+    code = f"""
+import pickle, pathlib, numpy
+folder = pathlib.Path({str(tmp_path)!r})
+transformer = pickle.loads((folder / "t.pickle").read_bytes())
+numpy.save(folder / "features.npy", transformer.transform({paths!r}))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert_array_equal(np.load(tmp_path / "features.npy"), features)
+
+
+def test_weights_that_change_after_fit_are_refused(pixels, tmp_path):
+    arrays = {
+        f"{name}/{part}": values
+        for name, pair in load_vgg16_weights(None).items()
+        for part, values in zip(("kernel", "bias"), pair, strict=True)
+    }
+    np.savez(tmp_path / "weights.npz", **arrays)
+    transformer = small(weights=tmp_path / "weights.npz").fit(pixels)
+    assert_array_equal(transformer.transform(pixels), small().transform(pixels))
+    arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + 1
+    np.savez(tmp_path / "weights.npz", **arrays)
+    with pytest.raises(ValueError, match=r"'weights' parameter.*weights\.npz"):
+        transformer.transform(pixels)
+    changed = transformer.fit(pixels).transform(pixels)
+    assert not np.allclose(changed, small().transform(pixels))
+
+
+def test_names_and_set_output(paths):
+    frame = pd.DataFrame({"path": paths}, index=range(100, 124))
+    transformer = small().set_output(transform="pandas").fit(frame)
+    features = transformer.transform(frame)
+    assert list(features.columns[:2]) == [
+        "vgg16bottlenecktransformer0",
+        "vgg16bottlenecktransformer1",
+    ]
+    assert list(features.index) == list(frame.index)
+    assert transformer.n_features_in_ == 1
+    assert list(transformer.feature_names_in_) == ["path"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        transformer.transform(frame.rename(columns={"path": "file"}))
+
+
+def test_beside_tabular_columns(paths):
+    frame = pd.DataFrame({"path": paths, "age": range(24), "weight": range(24)})
+    columns = ColumnTransformer(
+        [("image", small(), ["path"]), ("table", StandardScaler(), ["age", "weight"])]
+    )
+    features = columns.fit_transform(frame)
+    assert features.shape == (24, 514)
+    union = make_union(small(), small(layer="block4_pool"))
+    assert union.fit_transform(paths).shape == (24, 1024)
+
+
+def test_clone_and_parameters():
+    transformer = small(cache_dir="somewhere", flip_average=True)
+    assert clone(transformer).get_params() == transformer.get_params()
+    with sklearn.config_context(print_changed_only=True):
+        assert "flip_average=True" in repr(transformer)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"layer": "fc1"}, "'layer' parameter"),
+        ({"pooling": "mean"}, "'pooling' parameter"),
+        ({"image_size": (16, 32)}, r"'image_size' parameter.*at least 32.*\(16, 32\)"),
+        ({"image_size": (32.0, 32)}, "'image_size' parameter"),
+        ({"image_size": 150}, "'image_size' parameter"),
+        ({"interpolation": "linear"}, "'interpolation' parameter"),
+        ({"preprocessing": "caffe"}, "'preprocessing' parameter"),
+        ({"batch_size": 0}, "'batch_size' parameter"),
+        ({"dtype": "float64"}, "'dtype' parameter"),
+        ({"weights": 3}, "'weights' parameter"),
+        ({"cache_dir": 3}, "'cache_dir' parameter"),
+    ],
+)
+def test_wrong_parameters_are_named_by_fit_and_transform(pixels, parameters, message):
+    transformer = small(**parameters)
+    with pytest.raises(ValueError, match=message):
+        transformer.fit(pixels)
+    with pytest.raises(ValueError, match=message):
+        transformer.transform(pixels)
+
+
+def test_cache_info_and_clear(paths, tmp_path):
+    with pytest.raises(ValueError, match="'cache_dir' parameter is None"):
+        small().cache_info()
+    with pytest.raises(ValueError, match="'cache_dir' parameter is None"):
+        small().clear_cache()
+    transformer = small(cache_dir=tmp_path / "cache")
+    transformer.transform(paths)
+    info = transformer.cache_info()
+    assert info.n_entries == 24
+    assert info.n_bytes >= 24 * 512 * 4
+    assert transformer.clear_cache(max_bytes=10 * 512 * 4) == 14
+    assert transformer.clear_cache() == 10
+    assert transformer.cache_info().n_entries == 0
+
+
+def test_a_foreign_store_is_a_clear_error(paths, tmp_path):
+    (tmp_path / "features.sqlite3").write_text("these are not features" * 100)
+    with pytest.raises(FeatureStoreError, match=r"features\.sqlite3"):
+        small(cache_dir=tmp_path).transform(paths)
+
+
+def test_threads_share_a_transformer(pixels, tmp_path):
+    expected = small().transform(pixels)
+    transformer = small(cache_dir=tmp_path).fit(pixels)
+    results = [None] * 4
+
+    def work(i):
+        results[i] = transformer.transform(pixels)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        assert_array_equal(result, expected)
+
+
+def test_progress(pixels, capsys):
+    small(verbose=1).transform(pixels[:5])
+    assert "5/5" in capsys.readouterr().out
+    small().transform(pixels[:5])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_processes_share_the_work(paths, tmp_path):
+    # Two processes that ask for the same at the same time need far fewer than twice
+    # the passes; each prints how many images it computed.
+    code = f"""
+from skvision import VGG16BottleneckTransformer, _networks
+import multiprocessing
+multiprocessing.current_process().name = "Worker"
+original, counted = _networks.vgg16_extractor, []
+def counting(*args):
+    extract = original(*args)
+    def run(images):
+        counted.append(sum(image.any() for image in images))
+        return extract(images)
+    return run
+_networks.vgg16_extractor = counting
+VGG16BottleneckTransformer(weights=None, pooling="avg", image_size=(224, 224),
+    cache_dir={str(tmp_path / "cache")!r}).transform({paths * 1!r})
+print(sum(counted))
+"""
+    workers = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    computed = [int(worker.communicate()[0]) for worker in workers]
+    assert sum(computed) >= len(paths)
+    assert sum(computed) < 2 * len(paths)
