@@ -1,11 +1,8 @@
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

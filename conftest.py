@@ -1,0 +1,14 @@
+"""For the doctests: each runs in an empty folder, and may write there."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(autouse=True)
+def _doctests_in_an_empty_folder(request, tmp_path, monkeypatch):
+    if isinstance(request.node, pytest.DoctestItem):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SKVISION_DATA", str(tmp_path))
