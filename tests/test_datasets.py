@@ -463,7 +463,7 @@ class TestArrangeDogsVsCats:
     def test_from_folder_with_zip(self, tmp_path):
         touch(tmp_path, "source/sampleSubmission.csv")
         write_zip(tmp_path / "source" / "train.zip", images(20))
-        data = arrange_dogs_vs_cats(tmp_path / "source", tmp_path / "to", **self.sizes)
+        data = arrange_dogs_vs_cats(tmp_path / "source", tmp_path / "to", 11, 2)
         self.check(data, tmp_path / "to")
 
     def test_numbers_with_gaps(self, tmp_path):

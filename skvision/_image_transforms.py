@@ -1,0 +1,240 @@
+"""Transformations of images as Keras composes them, sampled as scipy.ndimage does.
+
+The arithmetic of places is in float64 and in scipy's order, so that a place on the very
+border falls on the same side of it as there.
+"""
+
+import numpy as np
+
+FILL_MODES = ("nearest", "constant", "reflect", "wrap")
+
+# Pixels sampled at a time: what is computed on the way then stays in the CPU's cache,
+# and memory does not grow with the image.
+_BLOCK = 2**15
+
+_EXPECTED = (
+    "images must be an array of shape (n_images, height, width, 3), uint8 or float "
+    "with values from 0 to 255."
+)
+
+
+def check_batch(images):
+    """Return the images as uint8 or float32 array (n_images, height, width, 3).
+
+    Parameters
+    ----------
+    images : array-like
+        Whatever was given.
+
+    Returns
+    -------
+    images : ndarray of shape (n_images, height, width, 3), dtype uint8 or float32
+
+    Raises
+    ------
+    ValueError
+        If it is anything else; the message says how to make a batch of it.
+    """
+    try:
+        array = np.asarray(images)
+    except ValueError as error:
+        raise ValueError(f"{_EXPECTED} numpy makes no array of it: {error}") from error
+    is_batch = array.ndim == 4 and array.shape[3] == 3 and array.size
+    if not is_batch or (array.dtype != np.uint8 and array.dtype.kind != "f"):
+        got = f"shape {array.shape} and dtype {array.dtype}{_hint(array)}"
+        raise ValueError(f"{_EXPECTED} Got {got}.")
+    if array.dtype == np.uint8:
+        return array
+    if not (array.min() >= 0 and array.max() <= 255):  # NaN compares False
+        raise ValueError(
+            f"{_EXPECTED} Got values from {array.min()} to {array.max()}: scale them "
+            "after the transformation, not before."
+        )
+    return array.astype(np.float32, copy=False)
+
+
+def _hint(array):
+    """Say how to make a batch of colour images of what looks like images."""
+    if array.ndim == 3 and array.shape[2] == 3:
+        return ": for a single image, pass images[np.newaxis]"
+    if array.ndim == 3:
+        return ": for grey images, pass np.stack([images] * 3, axis=-1)"
+    if array.ndim == 4 and array.shape[3] == 1:
+        return ": for grey images, pass np.repeat(images, 3, axis=3)"
+    if array.ndim == 4 and array.shape[3] == 4:
+        return ": leave the transparency away, images[..., :3]"
+    if array.ndim == 4 and array.dtype.kind in "iu":
+        return ': convert with images.astype("uint8")'
+    return ""
+
+
+def transform_images(images, parameters, fill_mode, cval):
+    """Transform each image with its own parameters.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, height, width, 3), dtype uint8 or float32
+        From `check_batch`.
+    parameters : dict of str to ndarray of shape (n,)
+        From `check_parameters`.
+    fill_mode, cval
+        Those of `sample_affine`.
+
+    Returns
+    -------
+    images : ndarray of shape (n, height, width, 3), dtype float32
+    """
+    affine = {k: parameters[k] for k in ("theta", "tx", "ty", "shear", "zx", "zy")}
+    matrices = affine_matrices(**affine, image_size=images.shape[1:3])
+    results = np.empty(images.shape, dtype=np.float32)
+    for i, (image, result) in enumerate(zip(images, results, strict=True)):
+        vertical = -1 if parameters["flip_vertical"][i] else 1
+        horizontal = -1 if parameters["flip_horizontal"][i] else 1
+        out = result[::vertical, ::horizontal]  # writing backwards flips the result
+        sample_affine(image, matrices[i], fill_mode, cval, out)
+        _shift_channels(result, parameters["channel_shift_intensity"][i])
+        _change_brightness(result, parameters["brightness"][i])
+    return results
+
+
+def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
+    """Compose the maps from a pixel of the result to its place in the image.
+
+    Parameters
+    ----------
+    theta, tx, ty, shear, zx, zy : ndarray of shape (n,)
+        As in Keras: degrees, pixels, pixels, degrees, factor, factor.
+    image_size : tuple of (int, int)
+        Height and width of the images, in pixels.
+
+    Returns
+    -------
+    matrices : ndarray of shape (n, 2, 3)
+        The pixel (i, j) of the result is taken from
+        ``matrices[k] @ (i, j, 1)`` = (row, column) of image k.
+    """
+    height, width = image_size
+    theta, shear = np.deg2rad(theta), np.deg2rad(shear)
+    cos, sin = np.cos(theta), np.sin(theta)
+    matrix = _matrices([[cos, -sin, 0], [sin, cos, 0]])
+    matrix = matrix @ _matrices([[1, 0, tx], [0, 1, ty]])
+    matrix = matrix @ _matrices([[1, -np.sin(shear), 0], [0, np.cos(shear), 0]])
+    matrix = matrix @ _matrices([[zx, 0, 0], [0, zy, 0]])
+    x, y = height / 2 - 0.5, width / 2 - 0.5
+    matrix = _matrices([[1, 0, x], [0, 1, y]]) @ matrix
+    matrix = matrix @ _matrices([[1, 0, -x], [0, 1, -y]])
+    # Keras centres on (height, width) and swaps the axes afterwards. So the centre is
+    # that of the transposed image, and `tx` counts columns: kept, to give its images.
+    return matrix[:, [1, 0]][:, :, [1, 0, 2]]
+
+
+def _matrices(rows):
+    """Stack 3 x 3 matrices from their first two rows, numbers or arrays of (n,)."""
+    rows = [*rows, [0, 0, 1]]
+    entries = np.broadcast_arrays(*(np.atleast_1d(x) for row in rows for x in row))
+    return np.stack(entries, axis=-1).astype(np.float64).reshape(-1, 3, 3)
+
+
+def sample_affine(image, matrix, fill_mode, cval, out):
+    """Sample an image with bilinear interpolation, as `scipy.ndimage` with order 1.
+
+    Parameters
+    ----------
+    image : ndarray of shape (height, width, 3)
+        Pixels of any real type.
+    matrix : ndarray of shape (2, 3)
+        One of `affine_matrices`.
+    fill_mode : {"nearest", "constant", "reflect", "wrap"}
+        What lies beyond the border, in the sense of scipy's `mode`: "reflect" repeats
+        the last pixel, "wrap" has a period of one pixel less than the side, "constant"
+        begins right at the centre of the last pixel.
+    cval : float
+        Value beyond the border for "constant".
+    out : ndarray of shape (height, width, 3), dtype float32
+        Takes the result.
+    """
+    height, width = image.shape[:2]
+    planes = _padded_planes(image)
+    step = max(1, _BLOCK // width)
+    for start in range(0, height, step):
+        i = np.arange(start, min(start + step, height))[:, np.newaxis]
+        coordinates = [shift + a * i + b * np.arange(width) for a, b, shift in matrix]
+        block = out[start : start + step]
+        _sample(planes, coordinates, (height, width), fill_mode, block)
+        if fill_mode == "constant":
+            block[_is_outside(coordinates, (height, width))] = cval
+
+
+def _padded_planes(image):
+    """Return the channels as float32, one more pixel on the right and at the bottom.
+
+    The four neighbours of a place are then at the same distances everywhere.
+    """
+    height, width, n_channels = image.shape
+    planes = np.empty((n_channels, height + 1, width + 1), dtype=np.float32)
+    planes[:, :height, :width] = image.transpose(2, 0, 1)
+    planes[:, height] = planes[:, height - 1]
+    planes[:, :, width] = planes[:, :, width - 1]
+    return planes
+
+
+def _sample(planes, coordinates, image_size, fill_mode, out):
+    """Interpolate every plane at the coordinates (rows, columns)."""
+    rows, columns = (
+        _into_image(c, n, fill_mode)
+        for c, n in zip(coordinates, image_size, strict=True)
+    )
+    top, left = np.floor(rows), np.floor(columns)
+    below = (rows - top).astype(np.float32)
+    right = (columns - left).astype(np.float32)
+    stride = planes.shape[2]
+    index = (top * stride + left).astype(np.intp)
+    for channel, plane in enumerate(planes.reshape(len(planes), -1)):
+        upper = _interpolate(plane.take(index), plane[1:].take(index), right)
+        plane = plane[stride:]
+        lower = _interpolate(plane.take(index), plane[1:].take(index), right)
+        out[..., channel] = _interpolate(upper, lower, below)
+
+
+def _interpolate(a, b, fraction):
+    """Return ``a + (b - a) * fraction``, in the memory of `a` and `b`."""
+    b -= a
+    b *= fraction
+    a += b
+    return a
+
+
+def _into_image(c, n, fill_mode):
+    """Return the coordinates inside [0, n - 1] that stand for `c` along one axis."""
+    if fill_mode == "reflect":
+        c = c - 2 * n * np.floor(c / (2 * n))
+        c = np.minimum(c, 2 * n - 1 - c)
+    elif fill_mode == "wrap":
+        # On the seam itself scipy takes the last pixel to the left of the image and
+        # the first one to the right.
+        period = max(n - 1, 1)
+        turns = np.where(c < 0, np.ceil(c / period) - 1, np.floor(c / period))
+        c = np.where((c < 0) | (c > period), c - period * turns, c)
+    return np.clip(c, 0, n - 1)
+
+
+def _is_outside(coordinates, image_size):
+    """Tell which places lie beyond the centres of the outermost pixels."""
+    (rows, columns), (height, width) = coordinates, image_size
+    outside = (rows < 0) | (rows > height - 1)
+    return outside | (columns < 0) | (columns > width - 1)
+
+
+def _shift_channels(image, intensity):
+    """Add a number of grey levels in place, as Keras' `apply_channel_shift`."""
+    if not np.isnan(intensity):
+        np.clip(image + np.float32(intensity), image.min(), image.max(), out=image)
+
+
+def _change_brightness(image, factor):
+    """Multiply in place, with the cuts to whole grey levels of Pillow's Brightness."""
+    if not np.isnan(factor):
+        np.floor(image, out=image)
+        image *= np.float32(factor)
+        np.clip(image, 0, 255, out=image)
+        np.floor(image, out=image)

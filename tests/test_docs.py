@@ -1,0 +1,179 @@
+"""Docstrings tell the truth about signatures and attributes; the pages are complete."""
+
+import ast
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+
+import skvision
+
+docscrape = pytest.importorskip("numpydoc.docscrape", reason="numpydoc reads docs")
+
+DOCS = Path(__file__).parents[1] / "docs"
+MODULES = [skvision, skvision.datasets, skvision.exceptions]
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in MODULES
+    for name in module.__all__
+}
+DOCUMENTED = {
+    name: value
+    for name, value in PUBLIC.items()
+    if inspect.isclass(value) or inspect.isfunction(value)
+}
+ESTIMATORS = {
+    name: value
+    for name, value in DOCUMENTED.items()
+    if inspect.isclass(value) and issubclass(value, BaseEstimator)
+}
+# Raised by skvision and not by its users: they need no example.
+EXCEPTIONS = {
+    name
+    for name, value in DOCUMENTED.items()
+    if inspect.isclass(value) and issubclass(value, Exception)
+}
+METHODS = {
+    f"{name}.{key}": method
+    for name, estimator in ESTIMATORS.items()
+    for key, method in inspect.getmembers(estimator, inspect.isfunction)
+    if not key.startswith("_") and method.__module__.startswith("skvision.")
+}
+
+
+def parsed(value):
+    """The numpydoc sections of a class or function."""
+    return docscrape.NumpyDocString(inspect.getdoc(value))
+
+
+def signature(value):
+    """Parameters of a call, as {name: default}; none for an inherited constructor."""
+    if inspect.isclass(value) and "__init__" not in vars(value):
+        return {}
+    parameters = inspect.signature(value).parameters.values()
+    return {p.name: p.default for p in parameters if p.name != "self"}
+
+
+def documented_defaults(value):
+    """Yield (name, text of its default or None), in the order of the docstring."""
+    for names, type_, _ in parsed(value)["Parameters"]:
+        names = names.split(", ")
+        found = re.search(r"\bdefault=(.+)$", type_)
+        defaults = found[1].split(" and ") if found else [None]
+        yield from zip(names, defaults * (len(names) // len(defaults)), strict=True)
+
+
+def evaluated(text, value):
+    """The object that a default in a docstring of `value` stands for."""
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return getattr(sys.modules[value.__module__], text)
+
+
+def test_something_is_tested():
+    assert {"skvision.VGG16BottleneckTransformer", "skvision.DenseHeadClassifier"} <= (
+        ESTIMATORS.keys()
+    )
+    assert "skvision.datasets.load_image_files" in DOCUMENTED
+    assert "skvision.exceptions.ImageReadError" in DOCUMENTED
+    assert "skvision.DenseHeadClassifier.fit" in METHODS
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTED, *METHODS])
+def test_summary_is_one_sentence(name):
+    summary = " ".join(parsed((DOCUMENTED | METHODS)[name])["Summary"])
+    assert re.fullmatch(r"[A-Z].{10,120}\.", summary), summary
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTED.keys() - EXCEPTIONS))
+def test_there_is_an_example(name):
+    assert any(">>> " in line for line in parsed(DOCUMENTED[name])["Examples"])
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTED, *METHODS])
+def test_parameters_are_those_of_the_signature(name):
+    value = (DOCUMENTED | METHODS)[name]
+    assert [key for key, _ in documented_defaults(value)] == list(signature(value))
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTED, *METHODS])
+def test_defaults_are_those_of_the_signature(name):
+    value = (DOCUMENTED | METHODS)[name]
+    expected = signature(value)
+    for key, text in documented_defaults(value):
+        if text is None:
+            # `y=None` that is ignored has no default worth a word.
+            assert expected[key] is inspect.Parameter.empty or key == "y", key
+        else:
+            default = evaluated(text, value)
+            assert default == expected[key], key
+            assert type(default) is type(expected[key]), key
+
+
+def fit(estimator):
+    """Fit with what brings all attributes: a data frame and validation data."""
+    if "image_size" in estimator.get_params():
+        estimator.set_params(weights=None, image_size=(32, 32))
+        return estimator.fit(pd.DataFrame({"path": ["a.png", "b.png"]}))
+    frame = pd.DataFrame(np.eye(8, 3), columns=["a", "b", "c"])
+    y = np.arange(8) % 2
+    return estimator.set_params(epochs=1).fit(frame, y, X_val=frame, y_val=y)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in ESTIMATORS.items() if hasattr(value, "fit")]
+)
+def test_attributes_are_those_of_a_fitted_estimator(name):
+    estimator = fit(ESTIMATORS[name]())
+    of_class = [
+        key
+        for key, value in inspect.getmembers(type(estimator))
+        if isinstance(value, property)
+    ]
+    public = {
+        key
+        for key in [*vars(estimator), *of_class]
+        if key.endswith("_") and not key.startswith("_")
+    }
+    documented = [
+        key for keys, _, _ in parsed(estimator)["Attributes"] for key in keys.split(",")
+    ]
+    assert sorted(documented) == sorted(public)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_name_is_on_the_api_page(name):
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?<![\w.]){re.escape(name)}\b", page)
+
+
+def test_api_page_has_no_other_names():
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^   (skvision[\w.]+)$", page, flags=re.MULTILINE)
+    assert len(listed) >= len(DOCUMENTED)
+    assert set(listed) == set(DOCUMENTED)
+
+
+@pytest.mark.slow
+def test_pages_build_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx", reason="the extra 'docs' is not installed")
+    pytest.importorskip("myst_parser", reason="the extra 'docs' is not installed")
+    pytest.importorskip("pydata_sphinx_theme", reason="needs the extra 'docs'")
+    # A copy, for Sphinx writes a page for each name beside the sources.
+    source, html = tmp_path / "docs", tmp_path / "html"
+    written = shutil.ignore_patterns("_build", "generated")
+    shutil.copytree(DOCS, source, ignore=written)
+    shutil.copy(DOCS.parent / "CHANGES.md", tmp_path)
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html"]
+    command += [source, html]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (html / "user_guide.html").is_file()
