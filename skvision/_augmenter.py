@@ -235,7 +235,9 @@ class ImageAugmenter(BaseEstimator):
         >>> augmenter = ImageAugmenter(rotation_range=40)
         >>> for batch in ([0, 1, 2], [2, 0]):
         ...     drawn = augmenter.draw_for(batch, (150, 150), seed=0, epoch=5)
-        ...     print(drawn["theta"].round(2))
+        ...     print(drawn["theta"].round(1))
+        [  7.   -5.4 -32.4]
+        [-32.4   7. ]
         """
         self._validate_params()
         height_and_width = check_image_size(image_size)

@@ -190,16 +190,16 @@ class BaseNetworkClassifier(
         exported without any effect on the classifier.
         """
         check_is_fitted(self)
-        from skvision import _training
+        from skvision import _programs
 
-        return _training.build_model(self._network, self._weights, self.dropout)
+        return _programs.build_model(self._network, self._weights, self.dropout)
 
     def _logits(self, X):
         check_is_fitted(self)
         data = self._check_data(X, reset=False)
-        from skvision import _training
+        from skvision import _programs
 
-        return _training.predict_logits(
+        return _programs.predict_logits(
             self._network, self._weights, data, self.batch_size
         )
 
@@ -351,10 +351,10 @@ class BaseNetworkClassifier(
         }
 
     def _optimizer_config(self):
-        from skvision import _training
+        from skvision import _programs
 
         try:
-            return _training.optimizer_config(self.optimizer, self.learning_rate)
+            return _programs.optimizer_config(self.optimizer, self.learning_rate)
         except ValueError as error:
             raise ValueError(
                 f"The 'optimizer' parameter of {type(self).__name__} must be the name "

@@ -86,7 +86,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
     n_features_in_ : int
         Number of features seen in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features. Only defined when `X` has names that are all strings.
 
     model_ : keras.Model

@@ -63,7 +63,7 @@ def _hint(array):
         return ": for grey images, pass np.repeat(images, 3, axis=3)"
     if array.ndim == 4 and array.shape[3] == 4:
         return ": leave the transparency away, images[..., :3]"
-    if array.ndim == 4 and array.dtype.kind in "iu":
+    if array.ndim == 4 and array.dtype.kind in "iu" and array.itemsize > 1:
         return ': convert with images.astype("uint8")'
     return ""
 

@@ -1,34 +1,19 @@
-"""Training and running networks: Keras and TensorFlow, no scikit-learn.
+"""Training: a plan, a state in numbers, and the loop over the epochs."""
 
-A *network* is described by plain values, ``(builder, *arguments)``, where `builder` is
-the name of a function of `_networks` that builds a Keras model from its inputs to
-logits. From the description a `Program` is built: the model with its traced functions.
-Tracing costs about a second and some MB that TensorFlow never gives back, so programs
-are lent out and used again. Whatever may differ between two fits of one architecture
-(weights, seeds, rates, penalties) is therefore an input of the program, not a part of
-it; whatever belongs to one fit is kept in a `TrainingState`, as numbers.
-"""
-
-import json
-import threading
 import warnings
-from collections import OrderedDict
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from skvision import _networks
-from skvision._backend import check_usable_here, keras, tf
+from skvision._backend import keras
 from skvision._checkpoint import Checkpoint
 from skvision._probabilities import probabilities
+from skvision._programs import batches, borrow
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 # Streams of random numbers that are drawn from one seed.
 INITIAL_WEIGHTS, SHUFFLE, DROPOUT = range(3)
-
-MAX_IDLE_PROGRAMS = 8
 
 
 @dataclass(frozen=True)
@@ -97,222 +82,12 @@ class TrainingState:
         return len(self.history.get("loss", ()))
 
 
-class Dropout(keras.layers.Layer):
-    """Dropout whose rate and seed are inputs of the program.
-
-    Keras' own layer holds its rate in the graph, so each rate of a search would need
-    a graph of its own, and its seed in a generator with a state.
-    """
-
-    def __init__(self, name, position):
-        super().__init__(name=name)
-        self.position = position
-        self.rate = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="rate"
-        )
-        self.seed = self.add_weight(
-            shape=(2,), dtype="int32", initializer="zeros", trainable=False, name="seed"
-        )
-
-    def call(self, inputs, training=False):
-        if not training:
-            return inputs
-        seed = self.seed.value + tf.constant([self.position, 0])
-        drawn = tf.random.stateless_uniform(tf.shape(inputs), seed)
-        return tf.where(drawn >= self.rate, inputs / (1 - self.rate), 0)
-
-
-def optimizer_config(optimizer, learning_rate):
-    """Return the configuration of a Keras optimizer given by name or as an object.
-
-    The user's object is only read. Its learning rate is replaced if one is given.
-    """
-    config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
-    del config["config"]["name"]  # numbered, so no two are alike
-    if learning_rate is not None:
-        config["config"]["learning_rate"] = float(learning_rate)
-    return config
-
-
-class Program:
-    """A network, its optimizer and their traced functions, for one shape of batch."""
-
-    def __init__(self, network, batch_size, optimizer=None):
-        builder, *arguments = network
-        self.dropouts = []
-        self.model = getattr(_networks, builder)(*arguments, dropout=self._dropout)
-        self.batch_size = batch_size
-        self.binary = self.model.output.shape[-1] == 1
-        if optimizer is not None:
-            self.optimizer = keras.optimizers.deserialize(optimizer)
-            self.optimizer.build(self.model.trainable_variables)
-            self._fresh_optimizer = self.optimizer_state()
-            # Callbacks look for the optimizer here.
-            self.model.optimizer = self.optimizer
-        # XLA halves the speed of convolutions on a CPU, hence no jit_compile.
-        trace = tf.function(jit_compile=False, autograph=False)
-        self._train_step = trace(self._train_step_eagerly)
-        self._logits = trace(lambda inputs: self.model(inputs, training=False))
-
-    def _dropout(self, name):
-        self.dropouts.append(Dropout(name, position=len(self.dropouts)))
-        return self.dropouts[-1]
-
-    def load(self, state, learning_rate):
-        """Take over where `state` is; its optimizer is None at the first epoch."""
-        self.model.stop_training = False
-        self.set_weights(state.weights)
-        for variable, value in zip(
-            self.optimizer.variables,
-            state.optimizer or self._fresh_optimizer,
-            strict=True,
-        ):
-            variable.assign(value)
-        if state.optimizer is None and not isinstance(learning_rate, dict):
-            self.optimizer.learning_rate = learning_rate
-
-    def optimizer_state(self):
-        return [v.numpy() for v in self.optimizer.variables]
-
-    def weights(self):
-        return [v.numpy() for v in self.model.trainable_variables]
-
-    def initial_weights(self, seed):
-        """Keras' default initial weights: Glorot's uniform kernels, biases of zero."""
-        shapes = [tuple(v.shape) for v in self.model.trainable_variables]
-        seeds = np.random.SeedSequence([seed, INITIAL_WEIGHTS])
-        return [
-            keras.initializers.GlorotUniform(seed=int(s) % 2**31)(shape).numpy()
-            if len(shape) > 1
-            else np.zeros(shape, dtype=np.float32)
-            for shape, s in zip(shapes, seeds.generate_state(len(shapes)), strict=True)
-        ]
-
-    def set_weights(self, weights):
-        for variable, value in zip(
-            self.model.trainable_variables, weights, strict=True
-        ):
-            variable.assign(value)
-
-    def set_dropout(self, rate):
-        for layer in self.dropouts:
-            layer.rate.assign(rate)
-
-    def train_on_batch(self, inputs, y, sample_weight, seed, l1, l2):
-        """One step; return the summed loss and the summed weight of what is right."""
-        n = tf.constant(len(y), tf.float32)
-        batch = (self._padded(values) for values in (inputs, y, sample_weight))
-        penalties = tf.constant([l1, l2], tf.float32) if l1 or l2 else None
-        loss, correct = self._train_step(*batch, n, tf.constant(seed), penalties)
-        return float(loss), float(correct)
-
-    def logits(self, data):
-        """Logits of shape (n, n_outputs), in batches of the one shape."""
-        n = len(data)
-        outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        for indices in _batches(np.arange(n), self.batch_size):
-            inputs = self._padded(data.batch(indices, epoch=None))
-            outputs[indices] = self._logits(inputs).numpy()[: len(indices)]
-        return outputs
-
-    def _padded(self, values):
-        missing = self.batch_size - len(values)
-        if missing:
-            values = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
-        return tf.constant(values)
-
-    def _train_step_eagerly(self, inputs, y, sample_weight, n, seed, penalties):
-        for layer in self.dropouts:
-            layer.seed.assign(seed)
-        with tf.GradientTape() as tape:
-            logits = self.model(inputs, training=True)
-            losses, hits = self._losses(logits, y)
-            loss = tf.reduce_sum(sample_weight * losses) / n
-            if penalties is not None:
-                loss += self._penalty(penalties)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return n * loss, tf.reduce_sum(sample_weight * hits)
-
-    def _losses(self, logits, y):
-        """Cross-entropy of each row, and 1.0 where the row is right."""
-        if self.binary:
-            logits = logits[:, 0]
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(
-                tf.cast(y, logits.dtype), logits
-            )
-            predicted = tf.cast(logits > 0, y.dtype)
-        else:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            predicted = tf.argmax(logits, axis=-1, output_type=y.dtype)
-        return losses, tf.cast(predicted == y, logits.dtype)
-
-    def _penalty(self, penalties):
-        """L1 and L2 of all kernels, as Keras' regularizers have it."""
-        kernels = [v.value for v in self.model.trainable_variables if len(v.shape) > 1]
-        l1 = tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
-        l2 = tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
-        return penalties[0] * l1 + penalties[1] * l2
-
-
-_idle = OrderedDict()
-_idle_lock = threading.Lock()
-
-
-@contextmanager
-def borrow(network, batch_size, optimizer=None):
-    """Lend a program of this architecture, one that nobody else uses at the time."""
-    check_usable_here()
-    key = network, batch_size, _without_learning_rate(optimizer)
-    with _idle_lock:
-        waiting = _idle.get(key, [])
-        program = waiting.pop() if waiting else None
-    if program is None:
-        program = Program(network, batch_size, optimizer)
-    try:
-        yield program
-    finally:
-        with _idle_lock:
-            _idle.setdefault(key, []).append(program)
-            _idle.move_to_end(key)
-            while len(_idle) > MAX_IDLE_PROGRAMS:
-                _idle.popitem(last=False)
-
-
-def _without_learning_rate(optimizer):
-    """`optimizer` as text, but for a learning rate that is a number."""
-    if optimizer is None:
-        return None
-    config = dict(optimizer["config"])
-    if not isinstance(config.get("learning_rate"), dict):
-        config["learning_rate"] = None
-    return json.dumps(optimizer | {"config": config}, sort_keys=True, default=str)
-
-
-def build_model(network, weights, dropout):
-    """The whole network as a Keras model of standard layers, to probabilities."""
-    builder, *arguments = network
-    model = getattr(_networks, builder)(
-        *arguments,
-        dropout=lambda name: keras.layers.Dropout(dropout, seed=0, name=name),
-    )
-    for variable, value in zip(model.trainable_variables, weights, strict=True):
-        variable.assign(value)
-    return _networks.with_probabilities(model)
-
-
-def predict_logits(network, weights, data, batch_size):
-    """Logits of shape (n, n_outputs) of a network with `weights`."""
-    with borrow(network, batch_size) as program:
-        program.set_weights(weights)
-        return program.logits(data)
-
-
 def train(plan, state):
     """Train as `plan` says, from `state` on, which holds the result afterwards."""
     with borrow(plan.network, plan.batch_size, plan.optimizer) as program:
         if state.weights is None:
-            state.weights = program.initial_weights(plan.seed)
+            seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
+            state.weights = program.initial_weights(seeds)
         program.load(state, plan.optimizer["config"].get("learning_rate"))
         program.set_dropout(plan.dropout)
         callbacks = _Callbacks(plan, program.model)
@@ -365,7 +140,7 @@ def _run_epoch(program, plan, epoch, callbacks):
     rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
     first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
     loss = correct = n_seen = weight = 0
-    for step, rows in enumerate(_batches(rng.permutation(len(y)), plan.batch_size)):
+    for step, rows in enumerate(batches(rng.permutation(len(y)), plan.batch_size)):
         callbacks.call("on_train_batch_begin", step)
         batch_loss, batch_correct = program.train_on_batch(
             data.batch(rows, epoch),
@@ -424,10 +199,6 @@ def _end_epoch(program, plan, state, logs):
         plan.checkpoint.write(new)
     # One step, so that Ctrl-C finds the state of this epoch or of the one before.
     vars(state).update(vars(new))
-
-
-def _batches(indices, size):
-    return (indices[start : start + size] for start in range(0, len(indices), size))
 
 
 class _Callbacks:

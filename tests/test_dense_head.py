@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skvision import DenseHeadClassifier, _training
+from skvision import DenseHeadClassifier, _programs, _training
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 ACCURACY_EXPECTED = 0.9
@@ -134,9 +134,9 @@ def test_same_steps_as_keras(monkeypatch):
         dropout=0.0, epochs=3, l1=1e-3, l2=1e-2, class_weight={0: 1.0, 1: 3.0}
     )
     initial = []
-    original = _training.Program.initial_weights
+    original = _programs.Program.initial_weights
     monkeypatch.setattr(
-        _training.Program,
+        _programs.Program,
         "initial_weights",
         lambda self, seed: initial.append(original(self, seed)) or initial[0],
     )
@@ -175,7 +175,7 @@ def test_same_steps_as_keras(monkeypatch):
 
 
 def test_dropout_drops_and_keeps_the_mean():
-    layer = _training.Dropout("dropout", position=0)
+    layer = _programs.Dropout("dropout", position=0)
     layer.rate.assign(0.3)
     layer.seed.assign([1, 2])
     ones = tf.ones((200, 100))
@@ -737,23 +737,23 @@ def test_wrong_data_are_refused():
 def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
     X, y = data()
     built = []
-    original = _training.Program.__init__
+    original = _programs.Program.__init__
 
     def counting(self, *args):
         built.append(args)
         original(self, *args)
 
-    monkeypatch.setattr(_training.Program, "__init__", counting)
+    monkeypatch.setattr(_programs.Program, "__init__", counting)
     for dropout, l2, rate in [(0.1, 0, 0.1), (0.2, 0.1, 0.2), (0.3, 0.2, 0.3)]:
         classifier = head(
             hidden_units=(5, 4), dropout=dropout, l2=l2, learning_rate=rate
         )
         classifier.fit(X, y).predict(X)
     assert len(built) == 2  # one to train, one to predict
-    for units in range(3, 3 + _training.MAX_IDLE_PROGRAMS + 3):
+    for units in range(3, 3 + _programs.MAX_IDLE_PROGRAMS + 3):
         head(hidden_units=(units,), epochs=1).fit(X, y)
-    idle = sum(len(programs) for programs in _training._idle.values())
-    assert idle <= _training.MAX_IDLE_PROGRAMS + 3
+    idle = sum(len(programs) for programs in _programs._idle.values())
+    assert idle <= _programs.MAX_IDLE_PROGRAMS + 3
 
 
 @pytest.mark.slow

@@ -1,0 +1,85 @@
+"""Accuracy on the post's images, beside the same recipe in plain Keras.
+
+``python -m pytest tests/benchmarks/bench_accuracy.py -m "slow or weights" -s`` prints
+the figures; it takes about 10 minutes on 2 cores.
+"""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer
+
+from skvision import DenseHeadClassifier, VGG16BottleneckTransformer
+from skvision.datasets import load_image_files
+
+pytestmark = [pytest.mark.slow, pytest.mark.weights]
+
+
+@pytest.fixture(scope="module")
+def data(cats_vs_dogs, imagenet):
+    return [load_image_files(cats_vs_dogs / p) for p in ("train", "validation")]
+
+
+@pytest.fixture(scope="module")
+def default_features(data):
+    transformer = VGG16BottleneckTransformer()
+    return [transformer.transform(part.data) for part in data]
+
+
+def test_best_classic_pipeline(data, default_features):
+    train, validation = data
+    X, X_val = default_features
+    scores = {}
+    for name, steps in {
+        "plain": [LogisticRegression(max_iter=1000)],
+        "square root, L2 norm": [
+            FunctionTransformer(np.sqrt),
+            Normalizer(),
+            LogisticRegression(C=10, max_iter=1000),
+        ],
+    }.items():
+        model = make_pipeline(*steps).fit(X, train.target)
+        scores[name] = model.score(X_val, validation.target)
+    print(f"\nlogistic regression on the default features: {scores}")
+    assert scores["square root, L2 norm"] >= 0.98
+    assert scores["plain"] >= 0.965
+
+
+def keras_head(X, y, seed):
+    """The post's code: what `DenseHeadClassifier()` is to be compared with."""
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.layers.Dense(256, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile("rmsprop", "binary_crossentropy", metrics=["accuracy"])
+    model.fit(X, y, epochs=50, batch_size=16, verbose=0)
+    return model
+
+
+def test_the_posts_recipe(data):
+    train, validation = data
+    transformer = VGG16BottleneckTransformer(
+        preprocessing="rescale", interpolation="nearest"
+    )
+    X, X_val = (transformer.transform(part.data) for part in data)
+    y, y_val = train.target, validation.target
+    ours = [
+        DenseHeadClassifier(random_state=seed).fit(X, y).score(X_val, y_val)
+        for seed in range(3)
+    ]
+    theirs = [
+        np.mean((keras_head(X, y, seed).predict(X_val, verbose=0)[:, 0] > 0.5) == y_val)
+        for seed in range(3)
+    ]
+    print(
+        f"\nthe post's recipe, 50 epochs, 3 seeds: {np.round(ours, 4)} mean "
+        f"{np.mean(ours):.4f}; plain Keras {np.round(theirs, 4)} mean "
+        f"{np.mean(theirs):.4f}"
+    )
+    assert abs(np.mean(ours) - np.mean(theirs)) <= 0.01

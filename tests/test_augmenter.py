@@ -1,0 +1,650 @@
+import inspect
+import pickle
+import re
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import ParameterGrid
+
+from skvision._augmenter import ImageAugmenter
+from skvision.exceptions import ImageReadError
+
+FILL_MODES = ["nearest", "constant", "reflect", "wrap"]
+
+# The settings of the post, its 0.2 rad of shear in degrees as in today's Keras.
+POST = {
+    "rotation_range": 40,
+    "width_shift_range": 0.2,
+    "height_shift_range": 0.2,
+    "shear_range": 11.5,
+    "zoom_range": 0.2,
+    "horizontal_flip": True,
+}
+EVERYTHING = {
+    **POST,
+    "vertical_flip": True,
+    "channel_shift_range": 60.0,
+    "brightness_range": (0.3, 1.8),
+    "cval": 77.0,
+}
+# Grey levels. What is left is the rounding of float32, and where brightness cuts to
+# whole grey levels, a pixel in 100,000 that is a level or two off for it.
+TOLERANCE = 1e-3
+
+# Keras reaches scipy through a namespace that is deprecated.
+ignore_keras = pytest.mark.filterwarnings(
+    "ignore:Please import `affine_transform`:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def keras_generator():
+    """Return a factory of Keras' ImageDataGenerator."""
+    import tensorflow as tf
+
+    return tf.keras.preprocessing.image.ImageDataGenerator
+
+
+def random_images(n, height, width, seed=0):
+    """Noise is the hardest case: neighbours have nothing in common."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+
+
+def row(parameters, i):
+    """The parameters of image `i`, as Keras takes them."""
+    return {name: values[i] for name, values in parameters.items()}
+
+
+def apply_keras(generator, images, parameters):
+    return np.stack(
+        [
+            generator.apply_transform(image.astype("float32"), row(parameters, i))
+            for i, image in enumerate(images)
+        ]
+    )
+
+
+def differences(keras_generator, images, parameters, **settings):
+    """Mean absolute difference of each image from Keras' one."""
+    expected = apply_keras(keras_generator(**settings), images, parameters)
+    got = ImageAugmenter(**settings).apply(images, parameters)
+    return np.abs(got - expected).mean(axis=(1, 2, 3))
+
+
+class TestEqualsImageDataGenerator:
+    pytestmark = ignore_keras
+
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    def test_two_hundred_draws_of_everything(self, keras_generator, fill_mode):
+        settings = dict(EVERYTHING, fill_mode=fill_mode)
+        images = random_images(200, 150, 150)
+        parameters = ImageAugmenter(**settings).draw(200, (150, 150), random_state=0)
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    @pytest.mark.parametrize("shear_range", [0.2, 11.5])
+    def test_the_post(self, keras_generator, fill_mode, shear_range):
+        settings = dict(POST, fill_mode=fill_mode, shear_range=shear_range)
+        images = random_images(20, 150, 150)
+        parameters = ImageAugmenter(**settings).draw(20, (150, 150), random_state=1)
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"rotation_range": 180},
+            {"width_shift_range": 2.5},
+            {"height_shift_range": 2.5},
+            {"shear_range": 60},
+            {"zoom_range": (0.2, 5.0)},
+            {"channel_shift_range": 200.0},
+            {"brightness_range": (0.0, 3.0)},
+        ],
+        ids=lambda setting: next(iter(setting)),
+    )
+    def test_one_at_a_time(self, keras_generator, fill_mode, setting):
+        settings = dict(setting, fill_mode=fill_mode, cval=200)
+        images = random_images(10, 24, 31)
+        parameters = ImageAugmenter(**settings).draw(10, (24, 31), random_state=2)
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    def test_whole_pixels_fall_on_the_same_side_of_a_border(
+        self, keras_generator, fill_mode
+    ):
+        # Shifts past several images, so that every place is on a pixel's centre and
+        # those of "wrap" meet its seam.
+        shifts = np.arange(-40, 41)
+        images = random_images(len(shifts), 9, 13)
+        parameters = {"tx": shifts, "ty": shifts[::-1]}
+        settings = {"fill_mode": fill_mode, "cval": 5}
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (2, 3), (300, 200)])
+    def test_sizes(self, keras_generator, fill_mode, size):
+        settings = dict(EVERYTHING, fill_mode=fill_mode, brightness_range=None)
+        images = random_images(4, *size)
+        parameters = ImageAugmenter(**settings).draw(4, size, random_state=3)
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    def test_parameters_that_keras_drew(self, keras_generator):
+        settings = dict(EVERYTHING, fill_mode="reflect")
+        state = np.random.get_state()
+        drawn = [
+            keras_generator(**settings).get_random_transform((30, 40, 3), seed=i)
+            for i in range(20)
+        ]
+        np.random.set_state(state)
+        parameters = {name: [p[name] for p in drawn] for name in drawn[0]}
+        images = random_images(20, 30, 40)
+        difference = differences(keras_generator, images, parameters, **settings)
+        assert difference.max() < TOLERANCE
+
+    def test_draw_has_the_same_keys(self, keras_generator):
+        state = np.random.get_state()
+        expected = keras_generator().get_random_transform((5, 5, 3), seed=0)
+        np.random.set_state(state)
+        assert row(ImageAugmenter().draw(1, (5, 5)), 0) == expected
+
+    def test_same_constructor(self, keras_generator):
+        ours = inspect.signature(ImageAugmenter).parameters
+        theirs = inspect.signature(keras_generator.__init__).parameters
+        assert {name: p.default for name, p in ours.items()} == {
+            name: theirs[name].default for name in ours
+        }
+
+
+class TestApply:
+    @pytest.mark.parametrize("fill_mode", FILL_MODES)
+    @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+    def test_identity_returns_the_input(self, fill_mode, dtype):
+        images = random_images(3, 15, 22).astype(dtype)
+        augmenter = ImageAugmenter(fill_mode=fill_mode)
+        result = augmenter.transform(images, random_state=0)
+        assert result.dtype == np.float32
+        assert_array_equal(result, images)
+        assert_array_equal(augmenter.apply(images, {}), images)
+
+    def test_flips_are_exact(self):
+        images = random_images(4, 15, 22)
+        flips = {
+            "flip_horizontal": [False, True, False, True],
+            "flip_vertical": [False, False, True, True],
+        }
+        plain, horizontal, vertical, both = ImageAugmenter().apply(images, flips)
+        assert_array_equal(plain, images[0])
+        assert_array_equal(horizontal, images[1, :, ::-1])
+        assert_array_equal(vertical, images[2, ::-1])
+        assert_array_equal(both, images[3, ::-1, ::-1])
+
+    def test_quarter_turn(self):
+        images = random_images(1, 16, 16)
+        result = ImageAugmenter().apply(images, {"theta": 90})[0]
+        assert_allclose(result, np.rot90(images[0]), atol=1e-3)
+
+    def test_one_value_is_for_all_images(self):
+        images = random_images(3, 8, 8)
+        augmenter = ImageAugmenter()
+        assert_array_equal(
+            augmenter.apply(images, {"theta": 10}),
+            augmenter.apply(images, {"theta": [10, 10, 10]}),
+        )
+
+    def test_values_stay_in_the_range(self):
+        images = random_images(50, 20, 20)
+        settings = dict(EVERYTHING, fill_mode="constant", cval=255)
+        result = ImageAugmenter(**settings).transform(images, random_state=0)
+        assert result.min() >= 0
+        assert result.max() <= 255
+
+    def test_input_is_left_alone(self):
+        images = random_images(3, 8, 8).astype("float32")
+        images.flags.writeable = False
+        parameters = ImageAugmenter(**EVERYTHING).draw(3, (8, 8), random_state=0)
+        for values in parameters.values():
+            values.flags.writeable = False
+        ImageAugmenter(**EVERYTHING).apply(images, parameters)
+
+    def test_any_memory_layout(self):
+        images = random_images(4, 20, 30)
+        augmenter = ImageAugmenter(**POST)
+        expected = augmenter.transform(images[::2, ::-1], random_state=0)
+        got = augmenter.transform(images[::2, ::-1].copy(), random_state=0)
+        assert_array_equal(got, expected)
+        assert_array_equal(
+            augmenter.transform(list(images[::2, ::-1]), random_state=0), expected
+        )
+
+
+class TestDraw:
+    def draw(self, n=4000, image_size=(100, 200), **settings):
+        return ImageAugmenter(**settings).draw(n, image_size, random_state=0)
+
+    def check_uniform(self, values, low, high):
+        assert low <= values.min() < low + 0.01 * (high - low)
+        assert high - 0.01 * (high - low) < values.max() <= high
+        assert_allclose(values.mean(), (low + high) / 2, atol=0.03 * (high - low))
+
+    def test_nothing(self):
+        drawn = self.draw(n=3)
+        for name in ("theta", "tx", "ty", "shear"):
+            assert_array_equal(drawn[name], 0)
+        for name in ("zx", "zy"):
+            assert_array_equal(drawn[name], 1)
+        for name in ("flip_horizontal", "flip_vertical"):
+            assert_array_equal(drawn[name], False)
+        for name in ("channel_shift_intensity", "brightness"):
+            assert drawn[name].tolist() == [None] * 3
+
+    def test_angles_are_in_degrees_to_both_sides(self):
+        drawn = self.draw(rotation_range=40, shear_range=15)
+        self.check_uniform(drawn["theta"], -40, 40)
+        self.check_uniform(drawn["shear"], -15, 15)
+
+    def test_fractions_of_the_sides(self):
+        drawn = self.draw(width_shift_range=0.2, height_shift_range=0.1)
+        self.check_uniform(drawn["tx"], -0.1 * 100, 0.1 * 100)
+        self.check_uniform(drawn["ty"], -0.2 * 200, 0.2 * 200)
+
+    def test_a_float_of_1_or_more_is_in_pixels(self):
+        drawn = self.draw(width_shift_range=1.0, height_shift_range=7.5)
+        self.check_uniform(drawn["tx"], -7.5, 7.5)
+        self.check_uniform(drawn["ty"], -1, 1)
+
+    def test_an_int_is_whole_pixels_below_it(self):
+        drawn = self.draw(width_shift_range=3, height_shift_range=1)
+        assert set(drawn["ty"]) == {-2, -1, 0, 1, 2}
+        assert_array_equal(drawn["tx"], 0)
+
+    @pytest.mark.parametrize("kind", [list, tuple, np.array])
+    def test_a_list_is_chosen_from(self, kind):
+        drawn = self.draw(
+            width_shift_range=kind([5, 10]), height_shift_range=kind([0.1, 0.3])
+        )
+        assert set(drawn["ty"]) == {-10, -5, 5, 10}
+        assert set(drawn["tx"].round(6)) == {-30, -10, 10, 30}
+        assert_allclose(np.mean(drawn["ty"] == 5), 0.25, atol=0.03)
+
+    def test_zoom_number_and_pair(self):
+        for zoom_range in (0.2, (0.8, 1.2)):
+            drawn = self.draw(zoom_range=zoom_range)
+            self.check_uniform(drawn["zx"], 0.8, 1.2)
+            self.check_uniform(drawn["zy"], 0.8, 1.2)
+            assert abs(np.corrcoef(drawn["zx"], drawn["zy"])[0, 1]) < 0.1
+        self.check_uniform(self.draw(zoom_range=(1, 3))["zx"], 1, 3)
+
+    def test_brightness_and_channel_shift(self):
+        drawn = self.draw(brightness_range=(0.5, 1.5), channel_shift_range=30)
+        self.check_uniform(drawn["brightness"], 0.5, 1.5)
+        self.check_uniform(drawn["channel_shift_intensity"], -30, 30)
+
+    def test_half_of_the_images_are_flipped(self):
+        drawn = self.draw(horizontal_flip=True)
+        assert_allclose(drawn["flip_horizontal"].mean(), 0.5, atol=0.03)
+        assert not drawn["flip_vertical"].any()
+
+    def test_independent_of_each_other(self):
+        drawn = self.draw(**EVERYTHING)
+        correlations = np.corrcoef([v.astype(float) for v in drawn.values()])
+        assert np.abs(correlations - np.eye(len(drawn))).max() < 0.1
+
+    def test_one_setting_does_not_change_the_others(self):
+        drawn = self.draw(n=10, **POST)
+        more = self.draw(n=10, **EVERYTHING)
+        for name in ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal"):
+            assert_array_equal(more[name], drawn[name])
+
+    def test_fewer_images_are_a_prefix(self):
+        augmenter = ImageAugmenter(**EVERYTHING)
+        few = augmenter.draw(3, (50, 50), random_state=7)
+        many = augmenter.draw(100, (50, 50), random_state=7)
+        for name, values in few.items():
+            assert_array_equal(values, many[name][:3])
+
+    def test_seeds_differ_and_a_random_state_advances(self):
+        augmenter = ImageAugmenter(rotation_range=40)
+        rng = np.random.RandomState(0)
+        thetas = [augmenter.draw(1, (5, 5), s)["theta"][0] for s in (0, 1, rng, rng)]
+        assert thetas[2] == thetas[0]
+        assert len(set(thetas)) == 3
+
+
+class TestDrawFor:
+    augmenter = ImageAugmenter(**EVERYTHING)
+
+    def draw(self, indices, seed=3, epoch=5):
+        return self.augmenter.draw_for(indices, (50, 60), seed=seed, epoch=epoch)
+
+    def test_any_batch_gives_the_same(self):
+        everything = self.draw(range(100))
+        for indices in ([0], [99], [7, 3, 3, 50], np.arange(40, 60)):
+            for name, values in self.draw(indices).items():
+                assert_array_equal(values, everything[name][indices], err_msg=name)
+
+    def test_seed_and_epoch_make_a_difference(self):
+        thetas = [
+            self.draw([0, 1], seed=seed, epoch=epoch)["theta"]
+            for seed in (0, 1, 2**64 - 1)
+            for epoch in (0, 1)
+        ]
+        assert len(np.unique(thetas)) == 12
+
+    def test_a_far_index_costs_no_memory(self):
+        assert self.draw([10**15])["theta"].shape == (1,)
+
+    def test_spread(self):
+        values = self.draw(range(4000))["theta"]
+        assert_allclose([values.min(), values.max()], [-40, 40], atol=0.5)
+        assert_allclose(values.mean(), 0, atol=1.5)
+
+    @pytest.mark.parametrize(
+        "indices", [[], [[0]], [0.5], [-1, 0]], ids=["empty", "2-D", "float", "below 0"]
+    )
+    def test_invalid_indices(self, indices):
+        with pytest.raises(ValueError, match="indices must be a non-empty 1-D"):
+            self.draw(indices)
+
+    @pytest.mark.parametrize("name", ["seed", "epoch"])
+    @pytest.mark.parametrize("value", [-1, 2**64, 0.5, None])
+    def test_invalid_seed_and_epoch(self, name, value):
+        with pytest.raises(ValueError, match=f"{name} must be an int from 0"):
+            self.draw([0], **{name: value})
+
+
+class TestRandomState:
+    def test_batch_size_does_not_matter(self):
+        augmenter = ImageAugmenter(**EVERYTHING)
+        images = random_images(7, 20, 20)
+        whole = augmenter.transform(images, random_state=0)
+        assert_array_equal(augmenter.transform(images[:3], random_state=0), whole[:3])
+        parameters = augmenter.draw(7, (20, 20), random_state=0)
+        one_by_one = [
+            augmenter.apply(images[[i]], row(parameters, i))[0] for i in range(7)
+        ]
+        assert_array_equal(one_by_one, whole)
+
+    def test_threads_do_not_matter(self):
+        augmenter = ImageAugmenter(**EVERYTHING)
+        images = random_images(8, 60, 60)
+        expected = augmenter.transform(images, random_state=0)
+        results = [None] * 4
+
+        def work(i):
+            results[i] = augmenter.transform(images, random_state=0)
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for result in results:
+            assert_array_equal(result, expected)
+
+    def test_global_state_is_left_alone(self, paths):
+        augmenter = ImageAugmenter(**EVERYTHING)
+        before = np.random.get_state()
+        augmenter.transform(random_images(2, 8, 8), random_state=0)
+        augmenter.draw_for([0, 1], (8, 8), seed=0, epoch=0)
+        augmenter.preview(paths[0], n_images=1, random_state=0)
+        after = np.random.get_state()
+        assert_array_equal(after[1], before[1])
+        assert after[2:] == before[2:]
+
+    def test_none_gives_new_images(self):
+        images = random_images(1, 8, 8)
+        augmenter = ImageAugmenter(rotation_range=90)
+        first, second = (augmenter.transform(images) for _ in range(2))
+        assert np.abs(first - second).max() > 0
+
+
+class TestEstimator:
+    def test_clone_and_pickle(self):
+        augmenter = ImageAugmenter(**EVERYTHING)
+        for copy in (clone(augmenter), pickle.loads(pickle.dumps(augmenter))):
+            assert copy.get_params() == augmenter.get_params()
+            assert copy.get_params()["rotation_range"] == 40
+
+    def test_nested_in_a_grid(self):
+        class Classifier(BaseEstimator):
+            def __init__(self, augmenter=None):
+                self.augmenter = augmenter
+
+        classifier = Classifier(ImageAugmenter(rotation_range=40))
+        for candidate in ParameterGrid({"augmenter__zoom_range": [0.2, (0.5, 2.0)]}):
+            augmenter = clone(classifier).set_params(**candidate).augmenter
+            assert augmenter.zoom_range == candidate["augmenter__zoom_range"]
+            assert augmenter.rotation_range == 40
+        assert classifier.augmenter.zoom_range == 0.0
+
+    def test_constructor_checks_nothing_and_is_keyword_only(self):
+        assert ImageAugmenter(fill_mode="mirror").fill_mode == "mirror"
+        with pytest.raises(TypeError, match="positional"):
+            ImageAugmenter(40)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("rotation_range", -1),
+            ("rotation_range", None),
+            ("width_shift_range", -0.2),
+            ("height_shift_range", "0.2"),
+            ("brightness_range", 0.5),
+            ("shear_range", np.nan),
+            ("zoom_range", 1.5),
+            ("zoom_range", "0.2"),
+            ("channel_shift_range", -1),
+            ("fill_mode", "mirror"),
+            ("cval", 256),
+            ("horizontal_flip", "yes"),
+            ("vertical_flip", 2),
+        ],
+    )
+    def test_invalid_setting(self, name, value):
+        augmenter = ImageAugmenter(**{name: value})
+        images = random_images(1, 8, 8)
+        message = f"The '{name}' parameter of ImageAugmenter must be"
+        with pytest.raises(ValueError, match=message):
+            augmenter.draw(1, (8, 8))
+        with pytest.raises(ValueError, match=message):
+            augmenter.apply(images, {})
+        with pytest.raises(ValueError, match=message):
+            augmenter.transform(images)
+
+    @pytest.mark.parametrize("name", ["zoom_range", "brightness_range"])
+    @pytest.mark.parametrize(
+        "value", [(1.2, 0.8), (-0.5, 1), (1,), (1, 2, 3)], ids=repr
+    )
+    def test_invalid_pair(self, name, value):
+        augmenter = ImageAugmenter(**{name: value})
+        message = rf"'{name}' .* must be a pair .* Got {re.escape(repr(value))} instead"
+        with pytest.raises(ValueError, match=message):
+            augmenter.draw(1, (8, 8))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["zoom_range", "brightness_range", "width_shift_range", "height_shift_range"],
+    )
+    @pytest.mark.parametrize(
+        "value", [[], [[1, 2]], ["a", "b"], [1, np.inf], [None, 1]], ids=repr
+    )
+    def test_invalid_list(self, name, value):
+        augmenter = ImageAugmenter(**{name: value})
+        with pytest.raises(ValueError, match=f"'{name}' .* 1-D and hold finite"):
+            augmenter.draw(1, (8, 8))
+
+
+class TestInvalidInput:
+    @pytest.mark.parametrize(
+        ("shape", "hint"),
+        [
+            ((5, 8, 8), r"for grey images, pass np.stack\(\[images\] \* 3, axis=-1\)"),
+            ((5, 8, 8, 1), r"for grey images, pass np.repeat\(images, 3, axis=3\)"),
+            ((8, 8, 3), r"for a single image, pass images\[np.newaxis\]"),
+            ((5, 8, 8, 4), r"leave the transparency away, images\[..., :3\]"),
+            ((8, 8), r"Got shape \(8, 8\) and dtype uint8\."),
+            ((0, 8, 8, 3), r"Got shape \(0, 8, 8, 3\) and dtype uint8\."),
+        ],
+    )
+    def test_shape(self, shape, hint):
+        images = np.zeros(shape, dtype=np.uint8)
+        message = rf"images must be .* \(n_images, height, width, 3\).* {hint}"
+        for call in (
+            ImageAugmenter().transform,
+            lambda images: ImageAugmenter().apply(images, {}),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call(images)
+
+    @pytest.mark.parametrize("dtype", ["int64", "bool", "object", "complex64"])
+    def test_dtype(self, dtype):
+        with pytest.raises(ValueError, match=f"uint8 or float .* dtype {dtype}"):
+            ImageAugmenter().transform(np.zeros((2, 8, 8, 3), dtype=dtype))
+
+    @pytest.mark.parametrize("value", [-1, 256, np.nan, np.inf])
+    def test_values(self, value):
+        images = np.zeros((2, 8, 8, 3))
+        images[1, 2, 3, 0] = value
+        with pytest.raises(ValueError, match=r"values from 0 to 255.* Got values"):
+            ImageAugmenter().transform(images)
+
+    def test_images_of_different_sizes(self):
+        images = [np.zeros((8, 8, 3)), np.zeros((9, 8, 3))]
+        with pytest.raises(ValueError, match=r"images must be .* inhomogeneous"):
+            ImageAugmenter().transform(images)
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"angle": [1, 2]}, r"unknown keys \['angle'\]. Known are \['theta'"),
+            ({"theta": [1, 2, 3]}, r"\['theta'\] must .* 2 images. Got .* \(3,\)"),
+            ({"zx": [1, np.nan]}, r"\['zx'\] must be finite"),
+            ({"flip_vertical": [True, None]}, r"\['flip_vertical'\] must be finite"),
+            ({"brightness": [1, np.inf]}, r"\['brightness'\] must be finite"),
+            ({"theta": ["a", "b"]}, r"\['theta'\] holds no numbers"),
+        ],
+    )
+    def test_parameters(self, parameters, message):
+        with pytest.raises(ValueError, match=message):
+            ImageAugmenter().apply(random_images(2, 8, 8), parameters)
+
+    @pytest.mark.parametrize("n_images", [0, -1, 2.5, None])
+    def test_n_images(self, n_images):
+        with pytest.raises(ValueError, match="n_images must be a positive int"):
+            ImageAugmenter().draw(n_images, (8, 8))
+
+    @pytest.mark.parametrize("image_size", [8, (8,), (0, 8), (8.0, 8), (8, 8, 3)])
+    def test_image_size(self, image_size):
+        with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
+            ImageAugmenter().draw(1, image_size)
+        with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
+            ImageAugmenter().draw_for([0], image_size, seed=0, epoch=0)
+
+
+class TestPreview:
+    augmenter = ImageAugmenter(**POST)
+
+    @pytest.mark.parametrize("save_format", ["png", "jpeg", "jpg"])
+    def test_writes_what_it_returns(self, paths, tmp_path, save_format):
+        folder = tmp_path / "new" / "preview"
+        images = self.augmenter.preview(
+            paths[0],
+            save_to_dir=folder,
+            save_prefix="cat",
+            save_format=save_format,
+            random_state=0,
+        )
+        assert images.shape == (20, 40, 36, 3)
+        assert images.dtype == np.uint8
+        names = [f"cat_{i:04d}.{save_format}" for i in range(20)]
+        assert sorted(file.name for file in folder.iterdir()) == names
+        for image, name in zip(images, names, strict=True):
+            with Image.open(folder / name) as file:
+                assert file.format == ("PNG" if save_format == "png" else "JPEG")
+                assert file.size == (36, 40)
+                if save_format == "png":
+                    assert_array_equal(np.asarray(file), image)
+
+    def test_is_what_transform_gives(self, paths, pixels):
+        got = self.augmenter.preview(paths[0], n_images=3, random_state=0)
+        expected = self.augmenter.transform(pixels[[0, 0, 0]], random_state=0)
+        assert_array_equal(got, expected.round())
+        assert len(np.unique(got, axis=0)) == 3
+
+    def test_writes_nothing_by_default(self, paths, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        before = sorted(tmp_path.rglob("*"))
+        self.augmenter.preview(paths[0], n_images=1)
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_image_size(self, paths):
+        images = self.augmenter.preview(paths[0], n_images=2, image_size=(20, 30))
+        assert images.shape == (2, 20, 30, 3)
+        with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
+            self.augmenter.preview(paths[0], image_size=20)
+
+    def test_own_size_of_a_turned_photo(self, pixels, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # to be turned by a quarter
+        path = tmp_path / "turned.png"
+        Image.fromarray(pixels[0]).save(path, exif=exif)
+        got = ImageAugmenter().preview(path, n_images=1)[0]
+        assert_array_equal(got, np.rot90(pixels[0], -1))
+
+    @pytest.mark.parametrize("last_one_only", [True, False])
+    def test_never_overwrites(self, paths, tmp_path, last_one_only):
+        def preview(seed):
+            self.augmenter.preview(paths[0], 3, tmp_path, random_state=seed)
+
+        preview(0)
+        if last_one_only:
+            for i in range(2):
+                (tmp_path / f"image_{i:04d}.png").unlink()
+        before = {file: file.read_bytes() for file in tmp_path.glob("*.png")}
+        with pytest.raises(FileExistsError, match=r"image_000\d.png' is there already"):
+            preview(1)
+        after = {file: file.read_bytes() for file in tmp_path.glob("*.png")}
+        assert after == before
+
+    def test_a_file_that_comes_meanwhile_is_not_lost(
+        self, paths, tmp_path, monkeypatch
+    ):
+        def transform_slowly(images, *args):
+            (tmp_path / "image_0000.png").write_text("somebody's")
+            return images.astype("float32")
+
+        monkeypatch.setattr("skvision._augmenter.transform_images", transform_slowly)
+        with pytest.raises(FileExistsError, match=r"image_0000.png"):
+            self.augmenter.preview(paths[0], 1, tmp_path)
+        assert (tmp_path / "image_0000.png").read_text() == "somebody's"
+
+    def test_other_prefixes_share_a_folder(self, paths, tmp_path):
+        for prefix in ("a", "b"):
+            self.augmenter.preview(paths[0], 3, tmp_path, save_prefix=prefix)
+        assert len(list(tmp_path.glob("*.png"))) == 6
+
+    def test_unreadable_file(self, tmp_path):
+        (tmp_path / "text.png").write_text("no image")
+        with pytest.raises(ImageReadError, match=r"text.png.* not a complete image"):
+            self.augmenter.preview(tmp_path / "text.png")
+        with pytest.raises(ImageReadError, match=r"missing.png.*No such file"):
+            self.augmenter.preview(tmp_path / "missing.png")
+
+    def test_invalid_names(self, paths, tmp_path):
+        with pytest.raises(ValueError, match=r"save_format must be one of .*'png'"):
+            self.augmenter.preview(paths[0], 1, tmp_path, save_format="gif")
+        with pytest.raises(ValueError, match="save_prefix must be the beginning"):
+            self.augmenter.preview(paths[0], 1, tmp_path, save_prefix="a/b")
+        with pytest.raises(ValueError, match="n_images must be a positive int"):
+            self.augmenter.preview(paths[0], 0, tmp_path)
