@@ -12,6 +12,8 @@ from skvision._version import __version__
 # Public name -> module. Loaded at first use: `import skvision` is light.
 _MODULES = {
     "DenseHeadClassifier": "skvision._dense_head",
+    "ImageAugmenter": "skvision._augmenter",
+    "ScratchCNNClassifier": "skvision._scratch_cnn",
     "VGG16BottleneckTransformer": "skvision._bottleneck",
     "datasets": "skvision.datasets",
     "exceptions": "skvision.exceptions",
@@ -19,6 +21,8 @@ _MODULES = {
 
 __all__ = [
     "DenseHeadClassifier",
+    "ImageAugmenter",
+    "ScratchCNNClassifier",
     "VGG16BottleneckTransformer",
     "__version__",
     "datasets",

@@ -80,7 +80,7 @@ class ImageAugmenter(BaseEstimator):
     `width_shift_range` (through `ty`) up and down; and the centre of rotation of images
     that are not square is that of the transposed image.
 
-    `shear_range` is in degrees since Keras 2.1.3 and was in radians when [2]_ was
+    `shear_range` is in degrees since December 2017 and was in radians when [2]_ was
     written: its 0.2 is ``np.rad2deg(0.2)``, about 11.5, here.
 
     There is nothing to fit. One thread does the work; the parameters of an image depend

@@ -41,12 +41,17 @@ class ArrayData:
     def __len__(self):
         return len(self.X)
 
-    def batch(self, indices, epoch):
-        """Rows of the batch; `epoch` is None where nothing is trained."""
-        return self.X[indices]
+    def load(self):
+        """Return the data, ready to be read in every epoch."""
+        return self
 
     def take(self, indices):
+        """Return the data of some samples."""
         return ArrayData(self.X[indices])
+
+    def batch(self, indices, randomness=None):
+        """Return an array; in training `randomness` is a pair (seed, epoch)."""
+        return self.X[indices]
 
     def content(self):
         """Yield bytes that tell this data from other data."""
@@ -60,9 +65,9 @@ class BaseNetworkClassifier(
     """Base class of the classifiers that train a network.
 
     A subclass has the parameters of `TRAINING_CONSTRAINTS` and says with two methods
-    what it is: `_check_data` turns `X` into data with ``len``, ``batch(indices,
-    epoch)``, ``take(indices)`` and ``content()``, and `_describe_network` names a
-    function of `_networks` and its arguments. Think twice before adding to it.
+    what it is: `_check_data` turns `X` into data with the methods of `ArrayData`, and
+    `_describe_network` names a function of `_networks` and its arguments. Think twice
+    before adding to it.
     """
 
     @abstractmethod
@@ -119,7 +124,7 @@ class BaseNetworkClassifier(
         """
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
-        data = self._check_data(X, reset=True)
+        data = self._check_data(X, reset=True).load()
         validation = None
         if not (X_val is None and y_val is None and sample_weight_val is None):
             validation = self._check_validation(
@@ -255,7 +260,7 @@ class BaseNetworkClassifier(
             raise ValueError(
                 f"{missing} is missing: validation data need both X_val and y_val."
             )
-        data = self._check_data(X_val, reset=False)
+        data = self._check_data(X_val, reset=False).load()
         y_val = np.asarray(y_val)
         check_consistent_length(X_val, y_val)
         unknown = np.setdiff1d(y_val, classes)

@@ -8,11 +8,10 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import validate_data
 
 from skvision._decode import INTERPOLATIONS
 from skvision._extraction import Extraction
-from skvision._images import check_images
+from skvision._images import image_tags, validate_images
 from skvision._store import FeatureStore
 from skvision._validation import (
     HasMethods,
@@ -305,13 +304,7 @@ class VGG16BottleneckTransformer(
 
     def _check_images(self, X, *, reset):
         self._n_features_out  # noqa: B018, checks image_size
-        images = check_images(X)
-        if reset or hasattr(self, "n_features_in_"):
-            is_column = len(getattr(X, "shape", ())) == 2
-            validate_data(
-                self, X, reset=reset, skip_check_array=True, ensure_2d=is_column
-            )
-        return images
+        return validate_images(self, X, reset=reset)
 
     def _open_store(self):
         if self.cache_dir is None:
@@ -366,11 +359,7 @@ class VGG16BottleneckTransformer(
         return True
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.three_d_array = True
-        tags.input_tags.two_d_array = False
+        tags = image_tags(super().__sklearn_tags__())
         tags.requires_fit = False
         tags.transformer_tags.preserves_dtype = []
         return tags

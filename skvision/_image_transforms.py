@@ -190,9 +190,13 @@ def _sample(planes, coordinates, image_size, fill_mode, out):
     stride = planes.shape[2]
     index = (top * stride + left).astype(np.intp)
     for channel, plane in enumerate(planes.reshape(len(planes), -1)):
-        upper = _interpolate(plane.take(index), plane[1:].take(index), right)
-        plane = plane[stride:]
-        lower = _interpolate(plane.take(index), plane[1:].take(index), right)
+        # No index is beyond the end: "wrap" is numpy's quickest way to take it as read.
+        upper_left, upper_right, lower_left, lower_right = (
+            plane[shift:].take(index, mode="wrap")
+            for shift in (0, 1, stride, stride + 1)
+        )
+        upper = _interpolate(upper_left, upper_right, right)
+        lower = _interpolate(lower_left, lower_right, right)
         out[..., channel] = _interpolate(upper, lower, below)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import joblib
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from sklearn.utils.validation import validate_data
 
 from skvision._decode import FORMATS, decode_image, resize
 from skvision.exceptions import ImageReadError
@@ -105,6 +106,30 @@ def check_images(X):
         if values.ndim == 3 or (values.ndim == 4 and shape[3] == 3):
             return ImageArrays(values)
     raise _refusal(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
+
+
+def validate_images(estimator, X, *, reset):
+    """Check the form of X, and its column's name against that of `fit`.
+
+    With `reset`, a column (two dimensions) sets `n_features_in_`, and a data frame
+    `feature_names_in_`.
+    """
+    images = check_images(X)
+    if reset or hasattr(estimator, "n_features_in_"):
+        is_column = len(getattr(X, "shape", ())) == 2
+        validate_data(
+            estimator, X, reset=reset, skip_check_array=True, ensure_2d=is_column
+        )
+    return images
+
+
+def image_tags(tags):
+    """Say in an estimator's tags that it takes images."""
+    tags.input_tags.string = True
+    tags.input_tags.one_d_array = True
+    tags.input_tags.three_d_array = True
+    tags.input_tags.two_d_array = False
+    return tags
 
 
 def _refusal(X, details):

@@ -29,6 +29,28 @@ def dense_head(n_features, hidden_units, n_outputs, *, dropout):
     return keras.Model(inputs, logits, name="dense_head")
 
 
+def scratch_cnn(image_size, filters, dense_units, n_outputs, *, dropout):
+    """The post's small convnet, from images with values 0 to 255 to logits."""
+    inputs = keras.Input((*image_size, 3), name="images")
+    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    for i, n_filters in enumerate(filters, start=1):
+        x = layers.Conv2D(
+            n_filters,
+            3,
+            activation="relu",
+            kernel_initializer="zeros",
+            name=f"conv_{i}",
+        )(x)
+        x = layers.MaxPooling2D(2, name=f"pool_{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(
+        dense_units, activation="relu", kernel_initializer="zeros", name="dense"
+    )(x)
+    x = dropout(name="dropout")(x)
+    logits = layers.Dense(n_outputs, kernel_initializer="zeros", name="logits")(x)
+    return keras.Model(inputs, logits, name="scratch_cnn")
+
+
 def with_probabilities(network):
     """`network` with its logits turned into probabilities: sigmoid or softmax."""
     activation = "sigmoid" if network.output.shape[-1] == 1 else "softmax"

@@ -12,12 +12,14 @@ it.
 import json
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 
 from skvision import _networks
 from skvision._backend import check_usable_here, keras, tf
+from skvision._images import map_ahead, n_threads
 
 MAX_IDLE_PROGRAMS = 8
 
@@ -135,9 +137,10 @@ class Program:
         """Logits of shape (n, n_outputs), in batches of the one shape."""
         n = len(data)
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        for indices in batches(np.arange(n), self.batch_size):
-            inputs = self._padded(data.batch(indices, epoch=None))
-            outputs[indices] = self._logits(inputs).numpy()[: len(indices)]
+        order = list(batches(np.arange(n), self.batch_size))
+        for indices, inputs in zip(order, prepared(data.batch, order), strict=True):
+            logits = self._logits(self._padded(inputs))
+            outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
 
     def _padded(self, values):
@@ -231,6 +234,18 @@ def predict_logits(network, weights, data, batch_size):
     with borrow(network, batch_size) as program:
         program.set_weights(weights)
         return program.logits(data)
+
+
+def prepared(make, order):
+    """Yield `make(indices)` for each item of `order`, made a little ahead in threads.
+
+    So the next images are decoded and transformed while the network runs.
+    """
+    if len(order) == 1:
+        yield make(order[0])
+        return
+    with ThreadPoolExecutor(n_threads()) as pool:
+        yield from map_ahead(pool, make, order, 2 * n_threads())
 
 
 def batches(indices, size):

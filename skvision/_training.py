@@ -9,7 +9,7 @@ import numpy as np
 from skvision._backend import keras
 from skvision._checkpoint import Checkpoint
 from skvision._probabilities import probabilities
-from skvision._programs import batches, borrow
+from skvision._programs import batches, borrow, prepared
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 # Streams of random numbers that are drawn from one seed.
@@ -25,8 +25,8 @@ class TrainingPlan:
     network : tuple
         Description of the network.
     data : tuple of (data, y, sample_weight)
-        What is trained on: `data` with ``len`` and ``batch(indices, epoch)``, codes of
-        the classes, and weights whose mean is 1.
+        What is trained on: `data` with ``len`` and ``batch(indices, (seed, epoch))``,
+        codes of the classes, and weights whose mean is 1.
     validation : tuple of (data, y, sample_weight) or None
     optimizer : dict
         As `optimizer_config` returns it.
@@ -139,11 +139,13 @@ def _run_epoch(program, plan, epoch, callbacks):
     data, y, sample_weight = plan.data
     rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
     first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
+    order = list(batches(rng.permutation(len(y)), plan.batch_size))
+    inputs = prepared(lambda rows: data.batch(rows, (plan.seed, epoch)), order)
     loss = correct = n_seen = weight = 0
-    for step, rows in enumerate(batches(rng.permutation(len(y)), plan.batch_size)):
+    for step, rows in enumerate(order):
         callbacks.call("on_train_batch_begin", step)
         batch_loss, batch_correct = program.train_on_batch(
-            data.batch(rows, epoch),
+            next(inputs),
             y[rows],
             sample_weight[rows],
             np.array([first_seed, step], dtype=np.int32),

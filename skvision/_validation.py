@@ -77,7 +77,7 @@ def check_image_size(image_size, smallest=1):
     if not valid:
         raise ValueError(
             "The 'image_size' parameter must be a pair of int (height, width), both "
-            f"at least {smallest} for the layer asked for. Got {image_size!r} instead."
+            f"at least {smallest} here. Got {image_size!r} instead."
         )
     return int(height), int(width)
 
