@@ -12,7 +12,7 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 # EPS, which starts Ghostscript. TGA has no signature, so it comes last; MPO is JPEG.
 FORMATS = (
     *("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "PCX", "ICO", "ICNS"),
-    *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "DDS", "TGA"),
+    *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "TGA"),
 )
 
 # EXIF orientation -> (method, whether x and whether y run backwards in the file).
@@ -68,6 +68,20 @@ def decode_image(data, image_size, interpolation):
         extent = drafted[1][2:] if drafted else image.size
         rgb, box = _orient(_to_rgb(image), _orientation(image), extent)
     return resize(rgb, image_size, interpolation, box)
+
+
+def own_size(data):
+    """Return height and width of the image in a file's content, seen upright.
+
+    It is (1, 1) for what cannot be read: decoding that fails too, and says why.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=_registered_formats()) as image:
+            width, height = image.size
+            is_turned = _orientation(image) >= 5
+    except Exception:
+        return 1, 1
+    return (width, height) if is_turned else (height, width)
 
 
 def resize(image, image_size, interpolation, box=None):

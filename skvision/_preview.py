@@ -1,12 +1,11 @@
 """Reading one image to look at what becomes of it, and writing the results."""
 
 import os
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from skvision._decode import _orientation
+from skvision._decode import own_size
 from skvision._images import check_images
 
 # Ending of a file's name -> Pillow's name of the format.
@@ -84,15 +83,4 @@ def read_image(path, image_size=None):
     """
     images = check_images([path])
     data = images.read_bytes(0)
-    return images.decode(0, data, image_size or _own_size(data), "bilinear")
-
-
-def _own_size(data):
-    """Return height and width of the image in a file's content, seen upright."""
-    try:
-        with Image.open(BytesIO(data)) as image:
-            width, height = image.size
-            is_turned = _orientation(image) >= 5
-    except Exception:
-        return 1, 1  # Any size will do: decoding fails too, and says why.
-    return (width, height) if is_turned else (height, width)
+    return images.decode(0, data, image_size or own_size(data), "bilinear")

@@ -13,6 +13,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
+import PIL
 import polars as pl
 import pytest
 from PIL import Image, ImageOps
@@ -132,7 +133,6 @@ COMPLETE = {
     "tga": encode(PICTURE, "TGA"),
     "ppm": encode(PICTURE, "PPM"),
     "sgi": encode(PICTURE, "SGI"),
-    "dds": encode(PICTURE, "DDS"),
     "ico": encode(PICTURE, "ICO"),
     "jpeg2000": encode(PICTURE, "JPEG2000"),
 }
@@ -285,7 +285,7 @@ def test_eps_starts_no_program(tmp_path, monkeypatch):
 
 def test_warning_made_an_error_does_not_hide_the_file(tmp_path):
     path = put(tmp_path, png(10_000, 10_000, 8, 0, b""))
-    with pytest.raises(ImageReadError, match=r"picture\.jpg.*DecompressionBombWarning"):
+    with pytest.raises(ImageReadError, match=r"image 2 of X, .*picture\.jpg"):
         read(path)
 
 
@@ -438,12 +438,13 @@ ODD = {
     "ico": (encode(flat("RGB", (9, 8, 7)), "ICO", sizes=[(2, 1)]), [[9, 8, 7]] * 2),
     "pcx": (encode(flat("RGB", (9, 8, 7)), "PCX"), [[9, 8, 7]] * 2),
     "sgi": (encode(flat("RGB", (9, 8, 7)), "SGI"), [[9, 8, 7]] * 2),
-    "dds": (encode(flat("RGB", (9, 8, 7)), "DDS"), [[9, 8, 7]] * 2),
     "jpeg with text behind it": (
         encode(flat("L", 90), "JPEG") + b"more",
         grey(90, 90),
     ),
 }
+if int(PIL.__version__.split(".")[0]) < 13:
+    del ODD["tiff YCbCr"]  # Pillow 11 and 12 cannot read what they wrote
 
 
 @pytest.mark.parametrize("data, expected", ODD.values(), ids=ODD.keys())

@@ -1,0 +1,261 @@
+"""An image beside random transformations of it."""
+
+import os
+
+import numpy as np
+
+from skvision._images import check_images
+from skvision._validation import check_image_size
+from skvision.plot._shared import (
+    check_matplotlib,
+    draw_image,
+    grid_axes,
+    last_step,
+    read_for_display,
+)
+
+
+class AugmentationDisplay:
+    """An image beside random transformations of it.
+
+    It is recommended to use :meth:`from_augmenter` or :meth:`from_estimator` to create
+    one. All parameters are stored as attributes.
+
+    Parameters
+    ----------
+    original : ndarray of shape (height, width, 3), dtype uint8
+        The image.
+
+    images : ndarray of shape (n_images, height, width, 3), dtype uint8
+        What became of it.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (n_images + 1,) of matplotlib Axes
+        The original's axes, which has a title and a frame, and those of the others.
+
+    figure_ : matplotlib Figure
+        Figure that contains the axes.
+
+    images_ : list of matplotlib AxesImage
+        The original and the others.
+
+    See Also
+    --------
+    skvision.ImageAugmenter.preview : The same as arrays or files, in the image's size.
+
+    Examples
+    --------
+    >>> from skvision import ImageAugmenter
+    >>> from skvision.datasets import load_digit_images
+    >>> from skvision.plot import AugmentationDisplay
+    >>> digits = load_digit_images("digits", n_per_class=1)
+    >>> display = AugmentationDisplay.from_augmenter(
+    ...     ImageAugmenter(rotation_range=40), digits.data[3], n_images=6
+    ... )
+    >>> len(display.axes_)
+    7
+    """
+
+    def __init__(self, *, original, images):
+        self.original = original
+        self.images = images
+
+    def plot(self, *, ax=None, n_cols=7, im_kw=None):
+        """Draw the images in a grid, the original first.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or array-like of Axes, default=None
+            An axes in whose place the grid is drawn, or one for each image. None makes
+            a new figure.
+        n_cols : int, default=7
+            Number of columns of the grid. Not used if `ax` holds one for each image.
+        im_kw : dict, default=None
+            Keywords for `matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        display : AugmentationDisplay
+            The display itself.
+        """
+        check_matplotlib(f"{type(self).__name__}.plot")
+        images = [self.original, *self.images]
+        self.axes_ = grid_axes(ax, images, n_cols, n_lines=1)
+        self.images_ = [
+            draw_image(ax, image, im_kw)
+            for ax, image in zip(self.axes_, images, strict=True)
+        ]
+        self.axes_[0].set_title("original", fontsize=9, fontweight="bold")
+        self.axes_[0].spines[:].set(visible=True, color="C1", linewidth=3)
+        self.figure_ = self.axes_[0].figure
+        return self
+
+    @classmethod
+    def from_augmenter(
+        cls,
+        augmenter,
+        image,
+        *,
+        n_images=20,
+        random_state=None,
+        image_size=None,
+        ax=None,
+        n_cols=7,
+        im_kw=None,
+    ):
+        """Transform an image several times, and draw the results.
+
+        Parameters
+        ----------
+        augmenter : ImageAugmenter
+            The random transformations.
+        image : str, os.PathLike or array-like
+            File of the image, or its pixels: uint8, of shape (height, width, 3) or
+            (height, width).
+        n_images : int, default=20
+            Number of results.
+        random_state : int, RandomState instance or None, default=None
+            Source of the random numbers. An int gives the same results at each call,
+            the first ones whatever `n_images`.
+        image_size : tuple of (int, int) or None, default=None
+            Height and width, in pixels, that the image gets before it is transformed.
+            None keeps its proportions and makes its longer side at most 320 pixels.
+            Shifts that are given in pixels are pixels of this size.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            An axes in whose place the grid is drawn, or one for each image. None makes
+            a new figure.
+        n_cols : int, default=7
+            Number of columns of the grid. Not used if `ax` holds one for each image.
+        im_kw : dict, default=None
+            Keywords for `matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        display : AugmentationDisplay
+            Display with the original and the results.
+
+        Raises
+        ------
+        ImageReadError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skvision import ImageAugmenter
+        >>> from skvision.plot import AugmentationDisplay
+        >>> image = np.arange(40 * 60, dtype="uint8").reshape(40, 60)
+        >>> display = AugmentationDisplay.from_augmenter(
+        ...     ImageAugmenter(zoom_range=0.5), image, n_images=3, random_state=0
+        ... )
+        >>> display.images.shape
+        (3, 40, 60, 3)
+        """
+        check_matplotlib(f"{cls.__name__}.from_augmenter")
+        original = _read(image, image_size, "bilinear")
+        display = _transform(cls, augmenter, original, n_images, random_state)
+        return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        image,
+        *,
+        n_images=20,
+        random_state=None,
+        ax=None,
+        n_cols=7,
+        im_kw=None,
+    ):
+        """Draw what a classifier sees of an image while it is trained.
+
+        The image is brought to the classifier's `image_size`, so its proportions may
+        change, and transformed by its `augmenter`.
+
+        Parameters
+        ----------
+        estimator : estimator with the parameters `augmenter` and `image_size`
+            Such as :class:`~skvision.ScratchCNNClassifier`, fitted or not; also a
+            pipeline that ends with one, or a fitted search over one.
+        image : str, os.PathLike or array-like
+            File of the image, or its pixels: uint8, of shape (height, width, 3) or
+            (height, width).
+        n_images : int, default=20
+            Number of results.
+        random_state : int, RandomState instance or None, default=None
+            Source of the random numbers. That of the classifier is not used.
+        ax : matplotlib Axes or array-like of Axes, default=None
+            An axes in whose place the grid is drawn, or one for each image. None makes
+            a new figure.
+        n_cols : int, default=7
+            Number of columns of the grid. Not used if `ax` holds one for each image.
+        im_kw : dict, default=None
+            Keywords for `matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        display : AugmentationDisplay
+            Display with the original and the results.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no augmenter.
+        ImageReadError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> from skvision import ImageAugmenter, ScratchCNNClassifier
+        >>> from skvision.datasets import load_digit_images
+        >>> from skvision.plot import AugmentationDisplay
+        >>> digits = load_digit_images("digits", n_per_class=1)
+        >>> classifier = ScratchCNNClassifier(
+        ...     image_size=(28, 28), augmenter=ImageAugmenter(rotation_range=20)
+        ... )
+        >>> display = AugmentationDisplay.from_estimator(
+        ...     classifier, digits.data[3], n_images=6
+        ... )
+        >>> display.images.shape
+        (6, 28, 28, 3)
+        """
+        check_matplotlib(f"{cls.__name__}.from_estimator")
+        classifier = last_step(estimator)
+        augmenter = getattr(classifier, "augmenter", None)
+        if augmenter is None:
+            raise ValueError(
+                f"{type(classifier).__name__} has no augmenter to look at. Set its "
+                "'augmenter' parameter to an ImageAugmenter, or use from_augmenter."
+            )
+        original = _read(image, classifier.image_size, classifier.interpolation)
+        display = _transform(cls, augmenter, original, n_images, random_state)
+        return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
+
+
+def _read(image, image_size, interpolation):
+    """Return the image of a path or an array as uint8 array (height, width, 3)."""
+    if isinstance(image, (str, os.PathLike)):
+        images = check_images([image])
+    else:
+        image = np.asarray(image)
+        try:
+            images = check_images(image[np.newaxis])
+        except ValueError as error:
+            raise ValueError(
+                "'image' must be a path, or a uint8 array of shape (height, width, 3) "
+                f"or (height, width). Got shape {image.shape}, dtype {image.dtype}."
+            ) from error
+    if image_size is None:
+        return read_for_display(images, 0)
+    size = check_image_size(image_size)
+    return images.decode(0, images.read_bytes(0), size, interpolation)
+
+
+def _transform(cls, augmenter, original, n_images, random_state):
+    """Return the display of an image and its transformations, not drawn yet."""
+    parameters = augmenter.draw(n_images, original.shape[:2], random_state)
+    copies = np.broadcast_to(original, (n_images, *original.shape))
+    images = np.rint(augmenter.apply(copies, parameters)).astype(np.uint8)
+    return cls(original=original, images=images)
