@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

@@ -7,6 +7,7 @@ Source: https://pypi.org/project/scikit-vision
 
 import importlib
 
+from skvision import _process  # noqa: F401, watches for forks
 from skvision._version import __version__
 
 # Public name -> module. Loaded at first use: `import skvision` is light.
@@ -17,6 +18,7 @@ _MODULES = {
     "VGG16BottleneckTransformer": "skvision._bottleneck",
     "datasets": "skvision.datasets",
     "exceptions": "skvision.exceptions",
+    "plot": "skvision.plot",
 }
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "plot",
 ]
 
 

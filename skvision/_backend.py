@@ -11,16 +11,10 @@ import os
 import keras
 import tensorflow as tf
 
-from skvision._images import n_threads
+from skvision import _process as process
+from skvision._parallel import n_threads
 
-__all__ = ["check_usable_here", "keras", "tf"]
-
-_forked = False
-
-
-def _note_fork():
-    global _forked
-    _forked = True
+__all__ = ["check_usable_here", "keras", "tf", "traced"]
 
 
 def _configure():
@@ -39,9 +33,20 @@ def _configure():
             pass
 
 
+def traced(function):
+    """Let TensorFlow trace `function`.
+
+    XLA halves the speed of convolutions on a CPU, hence no jit_compile. The warning of
+    frequent tracing would come for every new architecture of a search.
+    """
+    function = tf.function(function, jit_compile=False, autograph=False)
+    function._omit_frequent_tracing_warning = True  # private; without it only noise
+    return function
+
+
 def check_usable_here():
     """Raise where TensorFlow would hang: in a child forked after it was loaded."""
-    if _forked:
+    if process.forked_after_tensorflow:
         raise RuntimeError(
             "TensorFlow was started before this process was forked, and does not work "
             "in a forked child (it would hang). Start worker processes with joblib's "
@@ -56,6 +61,4 @@ if keras.backend.backend() != "tensorflow":
         f"{keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND to "
         "'tensorflow' before Keras is imported."
     )
-if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_note_fork)
 _configure()

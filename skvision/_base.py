@@ -1,6 +1,7 @@
 """What all classifiers that train a network share: everything but the network."""
 
 from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -8,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skvision._probabilities import probabilities
 from skvision._sklearn_callbacks import EpochTasks
@@ -20,7 +21,7 @@ from skvision._validation import (
 )
 from skvision._version import __version__
 
-# Parameters that the training takes as they are.
+# Parameters that the training takes as they are, and that change its result.
 _PLANNED = (
     "batch_size",
     "dropout",
@@ -28,7 +29,6 @@ _PLANNED = (
     "l1",
     "l2",
     "n_iter_no_change",
-    "verbose",
 )
 
 
@@ -122,21 +122,42 @@ class BaseNetworkClassifier(
         TrainingDivergedError
             If the loss became NaN or infinite.
         """
+        validation = X_val, y_val, sample_weight_val
+        with self._features_as_before_on_error():
+            fitted_attributes = self._fit(X, y, sample_weight, validation)
+        vars(self).update(fitted_attributes)
+        return self
+
+    def _fit(self, X, y, sample_weight, validation):
+        """Return the attributes of the fitted classifier, and set none of them yet."""
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load()
-        validation = None
-        if not (X_val is None and y_val is None and sample_weight_val is None):
-            validation = self._check_validation(
-                X_val, y_val, sample_weight_val, classes
-            )
+        if any(values is not None for values in validation):
+            validation = self._check_validation(*validation, classes)
+        else:
+            validation = None
         kept = np.flatnonzero(weight)
         train = data.take(kept), codes[kept], weight[kept]
         if self.early_stopping and validation is None:
             train, validation = self._hold_out(train, classes, seed)
-        fitted_attributes = self._train(train, validation, classes, seed, X, y)
-        vars(self).update(fitted_attributes)
-        return self
+        data, codes, weight = train
+        # With a mean of 1, so that their scale is not a learning rate.
+        train = data, codes, (weight / weight.mean()).astype(np.float32)
+        return self._train(train, validation, classes, seed, X, y)
+
+    @contextmanager
+    def _features_as_before_on_error(self):
+        """Keep the number and names of the features if a fit fails."""
+        names = "n_features_in_", "feature_names_in_"
+        former = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        try:
+            yield
+        except BaseException:
+            for name in names:
+                vars(self).pop(name, None)
+            vars(self).update(former)
+            raise
 
     def decision_function(self, X):
         """Compute the logits of the classes.
@@ -231,19 +252,20 @@ class BaseNetworkClassifier(
                 "warm_start=False to start anew."
             )
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        weight = (
-            weight
-            * compute_class_weight(
-                self.class_weight, classes=classes, y=y, sample_weight=weight
-            )[codes]
+        class_weight = compute_class_weight(
+            self.class_weight, classes=classes, y=y, sample_weight=weight
         )
+        if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
+            raise ValueError(
+                "The 'class_weight' parameter must hold finite numbers that are not "
+                f"negative. Got {self.class_weight!r} instead."
+            )
+        weight = weight / max(weight.max(), np.finfo(float).tiny) * class_weight[codes]
         if not weight.any():
             raise ValueError(
                 "All samples have a weight of zero: check 'sample_weight' and the "
                 "'class_weight' parameter."
             )
-        # With a mean of 1, so that their scale is not a learning rate.
-        weight = (weight / weight[weight > 0].mean()).astype(np.float32)
         return classes, codes.astype(np.int32), weight
 
     def _draw_seed(self):
@@ -261,7 +283,7 @@ class BaseNetworkClassifier(
                 f"{missing} is missing: validation data need both X_val and y_val."
             )
         data = self._check_data(X_val, reset=False).load()
-        y_val = np.asarray(y_val)
+        y_val = column_or_1d(y_val)
         check_consistent_length(X_val, y_val)
         unknown = np.setdiff1d(y_val, classes)
         if len(unknown):
@@ -284,12 +306,13 @@ class BaseNetworkClassifier(
             )
         except ValueError as error:
             counts = np.bincount(y, minlength=len(classes))
+            smallest = classes.tolist()[counts.argmin()]
             raise ValueError(
                 "early_stopping=True holds out validation_fraction="
                 f"{self.validation_fraction} of the {len(y)} samples, with all classes "
                 f"on both sides. That is not possible: {error} (the smallest class, "
-                f"{classes[counts.argmin()]!r}, has {counts.min()}). Give X_val and "
-                "y_val, change 'validation_fraction', or set early_stopping=False."
+                f"{smallest!r}, has {counts.min()}). Give X_val and y_val, change "
+                "'validation_fraction', or set early_stopping=False."
             ) from error
         return [(data.take(part), y[part], weight[part]) for part in parts]
 
@@ -333,11 +356,12 @@ class BaseNetworkClassifier(
             tasks=tasks,
             checkpoint=checkpoint,
             callbacks=list(self.callbacks or ()),
+            verbose=self.verbose,
             **{name: getattr(self, name) for name in _PLANNED},
         )
-        _training.train(plan, state)
+        is_done = _training.train(plan, state)
         tasks.end_fit(state)
-        if checkpoint is not None:
+        if checkpoint is not None and is_done:
             checkpoint.remove()
         return fitted_attributes(state)
 
@@ -360,7 +384,7 @@ class BaseNetworkClassifier(
 
         try:
             return _programs.optimizer_config(self.optimizer, self.learning_rate)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The 'optimizer' parameter of {type(self).__name__} must be the name "
                 "of a Keras optimizer, such as 'rmsprop', 'sgd' or 'adam', or an "

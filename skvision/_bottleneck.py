@@ -20,7 +20,7 @@ from skvision._validation import (
     fit_context,
     positive_integer,
 )
-from skvision._vgg16_tables import BLOCKS
+from skvision._vgg16_tables import vgg16_layers
 from skvision._weights import weights_digest
 
 # Raised when a change of this package changes the features: part of every key.
@@ -29,17 +29,11 @@ FEATURES_VERSION = 1
 _VIEWS = {"plain": lambda image: image, "mirrored": np.fliplr}
 
 
-def _layer_shapes():
-    """Name of a layer -> (how many times its maps are halved, their number)."""
-    shapes = {}
-    for block, (n_convolutions, filters) in enumerate(BLOCKS, start=1):
-        for i in range(1, n_convolutions + 1):
-            shapes[f"block{block}_conv{i}"] = block - 1, filters
-        shapes[f"block{block}_pool"] = block, filters
-    return shapes
-
-
-LAYERS = _layer_shapes()
+# Name of a layer -> (how many times its maps are halved, their number).
+LAYERS = {
+    name: (block if name.endswith("pool") else block - 1, n_filters)
+    for name, block, n_filters in vgg16_layers()
+}
 
 
 class VGG16BottleneckTransformer(
@@ -297,13 +291,17 @@ class VGG16BottleneckTransformer(
     @property
     def _n_features_out(self):
         n_halvings, n_channels = LAYERS[self.layer]
-        height, width = check_image_size(self.image_size, smallest=2**n_halvings)
+        height, width = self._check_image_size()
         if self.pooling is not None:
             return n_channels
         return (height >> n_halvings) * (width >> n_halvings) * n_channels
 
+    def _check_image_size(self):
+        n_halvings, _ = LAYERS[self.layer]
+        return check_image_size(self.image_size, smallest=2**n_halvings)
+
     def _check_images(self, X, *, reset):
-        self._n_features_out  # noqa: B018, checks image_size
+        self._check_image_size()
         return validate_images(self, X, reset=reset)
 
     def _open_store(self):
@@ -318,9 +316,9 @@ class VGG16BottleneckTransformer(
         digest = weights_digest(self.weights)
         if digest != getattr(self, "weights_digest_", digest):
             raise ValueError(
-                f"The 'weights' parameter names the file {self.weights!r}, which holds "
-                "other weights now than when this transformer was fitted. Put the "
-                "former file back, or call fit again."
+                f"The 'weights' parameter is {self.weights!r}, and that means other "
+                "weights now than when this transformer was fitted. Put the former "
+                "file or parameter back, or call fit again."
             )
         network = digest, self.layer, self.pooling, self.preprocessing
 
@@ -335,7 +333,7 @@ class VGG16BottleneckTransformer(
 
             return _networks.progress_bar(n_rows, "image", self.verbose)
 
-        height, width = check_image_size(self.image_size)
+        height, width = self._check_image_size()
         settings = (
             f"vgg16 v{FEATURES_VERSION} weights={digest} layer={self.layer} "
             f"pooling={self.pooling} preprocessing={self.preprocessing} "

@@ -1,14 +1,17 @@
 """Where a training is, on disk: numbers only, replaced in one step."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import warnings
 import zipfile
 
 import numpy as np
 
 from skvision._files import replacing
+from skvision.exceptions import SkvisionWarning
 
 FORMAT = 1
 _LISTS = ("weights", "optimizer", "best_weights")
@@ -33,12 +36,19 @@ class Checkpoint:
         digest = hashlib.blake2b(digest_size=16)
         for part in content:
             digest.update(part)
-        self.folder = os.fspath(folder)
+        self.folder = os.path.expanduser(os.fspath(folder))
         self.path = os.path.join(self.folder, f"{digest.hexdigest()}.npz")
+        self._warned = False
+        try:
+            os.makedirs(self.folder, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                "The 'checkpoint_dir' parameter must be a folder, or a path where one "
+                f"can be made. Got {folder!r}: {error}."
+            ) from error
 
     def write(self, state):
-        """Write the fields of a `TrainingState`."""
-        os.makedirs(self.folder, exist_ok=True)
+        """Write the fields of a `TrainingState`; a full disk costs one warning."""
         arrays, rest = {}, {"format": FORMAT}
         for name, value in vars(state).items():
             if name in _LISTS:
@@ -46,8 +56,18 @@ class Checkpoint:
                 arrays |= {f"{name}_{i}": a for i, a in enumerate(value or ())}
             else:
                 rest[name] = value
-        with replacing(self.path) as file:
-            np.savez(file, state=np.array(json.dumps(rest)), **arrays)
+        try:
+            with replacing(self.path) as file:
+                np.savez(file, state=np.array(json.dumps(rest)), **arrays)
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"The checkpoint {self.path!r} cannot be written: {error}. The "
+                    "training goes on without it.",
+                    SkvisionWarning,
+                    stacklevel=8,
+                )
 
     def read(self):
         """Return the fields of the `TrainingState`; empty if there is none."""
@@ -66,7 +86,7 @@ class Checkpoint:
                         fields[name] = [arrays[f"{name}_{i}"] for i in range(n)]
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"The checkpoint {self.path!r} in 'checkpoint_dir' cannot be read "
                 f"({error}). Remove the file to start this training anew."
@@ -76,6 +96,8 @@ class Checkpoint:
         return fields
 
     def remove(self):
-        """Remove the file: the training is over."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        """Remove the file, and what a kill left of it: the training is over."""
+        leftovers = glob.glob(f".{os.path.basename(self.path)}.*", root_dir=self.folder)
+        for name in [self.path, *leftovers]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.folder, name))

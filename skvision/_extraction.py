@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from skvision._images import map_ahead, n_threads
+from skvision._parallel import chunks, map_ahead, n_threads
 from skvision._store import FeatureStore, content_digest
 from skvision.exceptions import ImageReadError
 
@@ -70,7 +70,7 @@ class Extraction:
             present = self.store.contains(rows)
             missing = [key for key in rows if key not in present]
             stored = [key for key in rows if key in present]
-            for keys in _chunks(stored, self.batch_size):
+            for keys in chunks(stored, self.batch_size):
                 found = self._read(keys)
                 # Another process may have cleared the store in between.
                 missing += [key for key in keys if key not in found]
@@ -106,7 +106,7 @@ class Extraction:
         """Yield as `stream` does, from the network, and write to the store."""
         network, n_rows = self.load_network()
         progress = self.progress(len(missing))
-        chunks = _from_own_start(_chunks(missing, n_rows))
+        todo = _from_own_start(chunks(missing, n_rows))
         unsaved = {}
 
         def run(chunk):
@@ -116,7 +116,7 @@ class Extraction:
         # network has work. The forward pass itself uses all threads it may.
         with ThreadPoolExecutor(n_threads() + 1) as pool:
             try:
-                for result in map_ahead(pool, run, chunks, 2 * (n_threads() + 1)):
+                for result in map_ahead(pool, run, todo, 2 * (n_threads() + 1)):
                     unsaved.update(result)
                     for key, features in result.items():
                         yield rows[key][1], features
@@ -160,12 +160,8 @@ class Extraction:
         return self.images.decode(index, data, self.image_size, self.interpolation)
 
 
-def _chunks(items, size):
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _from_own_start(chunks):
-    """`chunks`, in a worker turned round to start elsewhere than other workers do.
+def _from_own_start(pieces):
+    """`pieces`, in a worker turned round to start elsewhere than other workers do.
 
     Workers of a search ask for the same images at the same time. Each looks in the
     store before it computes a chunk; if all walked in step they would all compute
@@ -176,9 +172,9 @@ def _from_own_start(chunks):
         and threading.current_thread() is threading.main_thread()
     )
     if in_main:
-        return chunks
-    start = hash((os.getpid(), threading.get_ident())) % len(chunks)
-    return chunks[start:] + chunks[:start]
+        return pieces
+    start = hash((os.getpid(), threading.get_ident())) % len(pieces)
+    return pieces[start:] + pieces[:start]
 
 
 def _cast(features, dtype):

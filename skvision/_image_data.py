@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from skvision._images import map_ahead, n_threads
+from skvision._parallel import map_ahead, n_threads
 from skvision._store import content_digest
 
 # Decoded images of a fit are kept in memory up to this size, about 31,000 of 150 x 150

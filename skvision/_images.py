@@ -2,10 +2,8 @@
 
 import os
 import stat
-from collections import deque
 from contextlib import contextmanager
 
-import joblib
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from sklearn.utils.validation import validate_data
@@ -103,6 +101,8 @@ def check_images(X):
     if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
         return ImageFiles([_check_path(i, p) for i, p in enumerate(values.flat)])
     if values.dtype == np.uint8 and values.size:
+        if values.ndim == 3 and shape[2] in (3, 4):
+            raise _refusal(X, f", shape {shape}, a single image: take X[np.newaxis]")
         if values.ndim == 3 or (values.ndim == 4 and shape[3] == 3):
             return ImageArrays(values)
     raise _refusal(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
@@ -115,6 +115,8 @@ def validate_images(estimator, X, *, reset):
     `feature_names_in_`.
     """
     images = check_images(X)
+    if reset:
+        vars(estimator).pop("n_features_in_", None)
     if reset or hasattr(estimator, "n_features_in_"):
         is_column = len(getattr(X, "shape", ())) == 2
         validate_data(
@@ -179,36 +181,6 @@ def _hint(values):
         if 0 <= low <= high <= 255:
             return ': convert with .astype("uint8")'
     return ""
-
-
-def n_threads():
-    """Return the number of decoding threads: the CPUs, or fewer by OMP_NUM_THREADS.
-
-    joblib sets that variable in its workers so that they share the CPUs.
-    """
-    limit = os.environ.get("OMP_NUM_THREADS", "").strip()
-    n_cpus = max(1, joblib.cpu_count())
-    if limit.isdecimal() and int(limit) > 0:
-        return min(n_cpus, int(limit))
-    return n_cpus
-
-
-def map_ahead(executor, function, items, ahead):
-    """Yield results in order, like `executor.map`, at most `ahead` of them pending.
-
-    What is pending is cancelled when a call raises or the consumer stops.
-    """
-    pending = deque()
-    try:
-        for item in items:
-            pending.append(executor.submit(function, item))
-            if len(pending) >= ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
 
 
 @contextmanager

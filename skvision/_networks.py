@@ -2,15 +2,42 @@
 
 Initial values are zeros everywhere: Keras' default initializers, built without a seed,
 draw one from Python's global `random`. Whoever builds a network here sets its weights.
+Types and the order of axes are said for each layer, so that Keras' global settings
+(floatx, dtype policy, image_data_format) do not change a result.
 """
 
 import functools
 
-from skvision._backend import check_usable_here, keras, tf
-from skvision._vgg16_tables import BLOCKS
+from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._vgg16_tables import combined_digest, layer_digest, vgg16_layers
 from skvision._weights import load_vgg16_weights
 
+FLOAT = {"dtype": "float32"}
+IMAGES = {"dtype": "float32", "data_format": "channels_last"}
+
 layers = keras.layers
+
+
+def _input(shape, name):
+    return keras.Input(shape, name=name, **FLOAT)
+
+
+def _dense(units, name, activation=None):
+    return layers.Dense(
+        units, activation=activation, kernel_initializer="zeros", name=name, **FLOAT
+    )
+
+
+def _convolution(filters, name, padding):
+    return layers.Conv2D(
+        filters,
+        3,
+        padding=padding,
+        activation="relu",
+        kernel_initializer="zeros",
+        name=name,
+        **IMAGES,
+    )
 
 
 def dense_head(n_features, hidden_units, n_outputs, *, dropout):
@@ -18,76 +45,69 @@ def dense_head(n_features, hidden_units, n_outputs, *, dropout):
 
     `dropout` makes a dropout layer from a name.
     """
-    inputs = keras.Input((n_features,), name="features")
-    x = inputs
+    x = inputs = _input((n_features,), "features")
     for i, units in enumerate(hidden_units, start=1):
-        x = layers.Dense(
-            units, activation="relu", kernel_initializer="zeros", name=f"dense_{i}"
-        )(x)
+        x = _dense(units, f"dense_{i}", "relu")(x)
         x = dropout(name=f"dropout_{i}")(x)
-    logits = layers.Dense(n_outputs, kernel_initializer="zeros", name="logits")(x)
+    logits = _dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="dense_head")
 
 
 def scratch_cnn(image_size, filters, dense_units, n_outputs, *, dropout):
     """The post's small convnet, from images with values 0 to 255 to logits."""
-    inputs = keras.Input((*image_size, 3), name="images")
-    x = layers.Rescaling(1 / 255, name="rescaling")(inputs)
+    inputs = _input((*image_size, 3), "images")
+    x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(inputs)
     for i, n_filters in enumerate(filters, start=1):
-        x = layers.Conv2D(
-            n_filters,
-            3,
-            activation="relu",
-            kernel_initializer="zeros",
-            name=f"conv_{i}",
-        )(x)
-        x = layers.MaxPooling2D(2, name=f"pool_{i}")(x)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(
-        dense_units, activation="relu", kernel_initializer="zeros", name="dense"
-    )(x)
+        x = _convolution(n_filters, f"conv_{i}", padding="valid")(x)
+        x = layers.MaxPooling2D(2, name=f"pool_{i}", **IMAGES)(x)
+    x = layers.Flatten(name="flatten", **IMAGES)(x)
+    x = _dense(dense_units, "dense", "relu")(x)
     x = dropout(name="dropout")(x)
-    logits = layers.Dense(n_outputs, kernel_initializer="zeros", name="logits")(x)
+    logits = _dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="scratch_cnn")
 
 
 def with_probabilities(network):
     """`network` with its logits turned into probabilities: sigmoid or softmax."""
     activation = "sigmoid" if network.output.shape[-1] == 1 else "softmax"
-    outputs = layers.Activation(activation, name="probabilities")(network.output)
-    return keras.Model(network.input, outputs, name=network.name)
+    outputs = layers.Activation(activation, name="probabilities", **FLOAT)
+    return keras.Model(network.input, outputs(network.output), name=network.name)
 
 
 def vgg16_base():
     """VGG16's convolution base with the layer names of `keras.applications.VGG16`."""
-    x = inputs = keras.Input((None, None, 3), name="images")
-    for block, (n_convolutions, filters) in enumerate(BLOCKS, start=1):
-        for i in range(1, n_convolutions + 1):
-            x = layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer="zeros",
-                name=f"block{block}_conv{i}",
-            )(x)
-        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+    x = inputs = _input((None, None, 3), "images")
+    for name, _, n_filters in vgg16_layers():
+        if name.endswith("pool"):
+            x = layers.MaxPooling2D(2, name=name, **IMAGES)(x)
+        else:
+            x = _convolution(n_filters, name, padding="same")(x)
     return keras.Model(inputs, x, name="vgg16")
 
 
 @functools.lru_cache(maxsize=2)
 def _vgg16(weights, digest):
     """The base with `weights`, once per process; `digest` tells a file's versions."""
+    arrays = load_vgg16_weights(weights)
+    loaded = combined_digest(layer_digest(*layer) for layer in arrays.items())
+    if weights is not None and loaded != digest:
+        raise ValueError(
+            f"The 'weights' parameter names the file {weights!r}, and that changed "
+            "while it was read. Call again once nothing writes to it."
+        )
     base = vgg16_base()
-    for name, (kernel, bias) in load_vgg16_weights(weights).items():
+    for name, (kernel, bias) in arrays.items():
         base.get_layer(name).set_weights([kernel, bias])
     return base
 
 
-PREPROCESSING = {
-    "imagenet": keras.applications.vgg16.preprocess_input,
-    "rescale": lambda images: images / 255.0,
-}
+def _preprocess(images, preprocessing):
+    if preprocessing == "rescale":
+        return images / 255.0
+    return keras.applications.vgg16.preprocess_input(
+        images, data_format="channels_last"
+    )
+
 
 POOLING = {
     None: lambda maps: tf.reshape(maps, (tf.shape(maps)[0], -1)),
@@ -101,13 +121,11 @@ def _traced_extractor(weights, digest, layer, pooling, preprocessing):
     base = _vgg16(weights, digest)
     network = keras.Model(base.input, base.get_layer(layer).output)
 
-    # XLA halves the speed of convolutions on a CPU, hence no jit_compile.
-    @tf.function(jit_compile=False, autograph=False)
     def extract(images):
-        images = PREPROCESSING[preprocessing](tf.cast(images, tf.float32))
+        images = _preprocess(tf.cast(images, tf.float32), preprocessing)
         return POOLING[pooling](network(images, training=False))
 
-    return extract
+    return traced(extract)
 
 
 def vgg16_extractor(weights, digest, layer, pooling, preprocessing):

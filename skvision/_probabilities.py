@@ -1,17 +1,21 @@
 """From logits to probabilities."""
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import log_softmax
+
+
+def log_probabilities(logits):
+    """Logarithms of the probabilities, float64 of shape (n, n_classes).
+
+    `logits` have shape (n, 1) for two classes, (n, n_classes) for more. Exact also
+    where a probability is too near to 0 or 1 for a float.
+    """
+    logits = logits.astype(np.float64)
+    if logits.shape[1] == 1:
+        return -np.logaddexp(0, np.hstack([logits, -logits]))
+    return log_softmax(logits, axis=1)
 
 
 def probabilities(logits):
-    """Probabilities of shape (n, n_classes) from logits of shape (n, 1 or n_classes).
-
-    Returned in the logits' type; computed in float64, where rows add up to 1.
-    """
-    if logits.shape[1] == 1:
-        positive = expit(logits.astype(np.float64))
-        proba = np.hstack([1 - positive, positive])
-    else:
-        proba = softmax(logits.astype(np.float64), axis=1)
-    return proba.astype(logits.dtype)
+    """Probabilities of shape (n, n_classes), in the type of `logits`."""
+    return np.exp(log_probabilities(logits)).astype(logits.dtype)

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from skvision import _networks
-from skvision._backend import check_usable_here, keras, tf
-from skvision._images import map_ahead, n_threads
+from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._parallel import chunks, map_ahead, n_threads
 
 MAX_IDLE_PROGRAMS = 8
+MAX_ROWS_TO_PREDICT = 32
 
 
 class Dropout(keras.layers.Layer):
@@ -32,10 +33,14 @@ class Dropout(keras.layers.Layer):
     """
 
     def __init__(self, name, position):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.position = position
         self.rate = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="rate"
+            shape=(),
+            dtype="float32",
+            initializer="zeros",
+            trainable=False,
+            name="rate",
         )
         self.seed = self.add_weight(
             shape=(2,), dtype="int32", initializer="zeros", trainable=False, name="seed"
@@ -61,6 +66,21 @@ def optimizer_config(optimizer, learning_rate):
     return config
 
 
+def _build_optimizer(config):
+    try:
+        optimizer = keras.optimizers.deserialize(config)
+        if isinstance(optimizer, keras.optimizers.Optimizer):
+            return optimizer
+        raise TypeError(f"it gives {optimizer!r}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The 'optimizer' parameter cannot be built again from its configuration "
+            f"({error}). Classes of your own must be registered with "
+            "keras.saving.register_keras_serializable, and have a get_config that "
+            "returns the arguments of their constructor."
+        ) from error
+
+
 class Program:
     """A network, its optimizer and their traced functions, for one shape of batch."""
 
@@ -71,15 +91,27 @@ class Program:
         self.batch_size = batch_size
         self.binary = self.model.output.shape[-1] == 1
         if optimizer is not None:
-            self.optimizer = keras.optimizers.deserialize(optimizer)
+            self.optimizer = _build_optimizer(optimizer)
             self.optimizer.build(self.model.trainable_variables)
             self._fresh_optimizer = self.optimizer_state()
-            # Callbacks look for the optimizer here.
-            self.model.optimizer = self.optimizer
-        # XLA halves the speed of convolutions on a CPU, hence no jit_compile.
-        trace = tf.function(jit_compile=False, autograph=False)
-        self._train_step = trace(self._train_step_eagerly)
-        self._logits = trace(lambda inputs: self.model(inputs, training=False))
+            # For callbacks only: some look for the optimizer, others ask the metrics
+            # whether more of them is better, once they have seen a value.
+            self.model.compile(self.optimizer, metrics=["accuracy"])
+            y_pred = np.zeros((1, self.model.output.shape[-1]), np.float32)
+            self.model.compute_metrics(None, np.zeros((1, 1)), y_pred)
+        self._built_of = self._variables()
+        self._train_step = traced(self._train_step_eagerly)
+        self._logits = traced(lambda inputs: self.model(inputs, training=False))
+
+    def _variables(self):
+        optimizer = getattr(self.model, "optimizer", None)
+        return [id(v) for v in self.model.variables] + (
+            [id(v) for v in optimizer.variables] if optimizer is not None else []
+        )
+
+    def is_intact(self):
+        """Whether nobody, such as a callback, has exchanged a part of it."""
+        return self._variables() == self._built_of
 
     def _dropout(self, name):
         self.dropouts.append(Dropout(name, position=len(self.dropouts)))
@@ -109,7 +141,9 @@ class Program:
         shapes = [tuple(v.shape) for v in self.model.trainable_variables]
         seeds = seed_sequence.generate_state(len(shapes))
         return [
-            keras.initializers.GlorotUniform(seed=int(s) % 2**31)(shape).numpy()
+            keras.initializers.GlorotUniform(seed=int(s) % 2**31)(
+                shape, "float32"
+            ).numpy()
             if len(shape) > 1
             else np.zeros(shape, dtype=np.float32)
             for shape, s in zip(shapes, seeds, strict=True)
@@ -137,7 +171,7 @@ class Program:
         """Logits of shape (n, n_outputs), in batches of the one shape."""
         n = len(data)
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        order = list(batches(np.arange(n), self.batch_size))
+        order = chunks(np.arange(n), self.batch_size)
         for indices, inputs in zip(order, prepared(data.batch, order), strict=True):
             logits = self._logits(self._padded(inputs))
             outputs[indices] = logits.numpy()[: len(indices)]
@@ -200,11 +234,16 @@ def borrow(network, batch_size, optimizer=None):
     try:
         yield program
     finally:
-        with _idle_lock:
-            _idle.setdefault(key, []).append(program)
-            _idle.move_to_end(key)
-            while len(_idle) > MAX_IDLE_PROGRAMS:
-                _idle.popitem(last=False)
+        if program.is_intact():
+            _give_back(key, program)
+
+
+def _give_back(key, program):
+    with _idle_lock:
+        _idle.setdefault(key, []).append(program)
+        _idle.move_to_end(key)
+        while len(_idle) > MAX_IDLE_PROGRAMS:
+            _idle.popitem(last=False)
 
 
 def _without_learning_rate(optimizer):
@@ -222,7 +261,9 @@ def build_model(network, weights, dropout):
     builder, *arguments = network
     model = getattr(_networks, builder)(
         *arguments,
-        dropout=lambda name: keras.layers.Dropout(dropout, seed=0, name=name),
+        dropout=lambda name: keras.layers.Dropout(
+            dropout, seed=0, name=name, dtype="float32"
+        ),
     )
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
@@ -231,7 +272,8 @@ def build_model(network, weights, dropout):
 
 def predict_logits(network, weights, data, batch_size):
     """Logits of shape (n, n_outputs) of a network with `weights`."""
-    with borrow(network, batch_size) as program:
+    # Batches are padded: a large one would make a single sample slow.
+    with borrow(network, min(batch_size, MAX_ROWS_TO_PREDICT)) as program:
         program.set_weights(weights)
         return program.logits(data)
 
@@ -246,8 +288,3 @@ def prepared(make, order):
         return
     with ThreadPoolExecutor(n_threads()) as pool:
         yield from map_ahead(pool, make, order, 2 * n_threads())
-
-
-def batches(indices, size):
-    """Yield `indices` in pieces of `size`, the last one may be shorter."""
-    return (indices[start : start + size] for start in range(0, len(indices), size))

@@ -11,6 +11,7 @@ the processes, so it does *not* work over network file systems (NFS, SMB): give 
 machine a `cache_dir` on a local disk.
 """
 
+import errno
 import math
 import os
 import sqlite3
@@ -18,9 +19,11 @@ import threading
 import warnings
 from contextlib import contextmanager
 from hashlib import blake2b
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from skvision._sqlite import (
     damage_reported,
@@ -33,6 +36,8 @@ from skvision._sqlite import (
 from skvision.exceptions import FeatureStoreError, SkvisionWarning
 
 _FILE_NAME = "features.sqlite3"
+# Reasons not to make the folder that are no mistake in its name.
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _KEYS_PER_QUERY = 500  # the oldest limit of SQLite is 999 variables
 
 
@@ -44,7 +49,7 @@ class CacheInfo(NamedTuple):
     path : str
         The database file.
     n_entries : int
-        Number of images with stored features.
+        Number of stored rows: one for each image, view and choice of settings.
     n_bytes : int
         Size on disk in bytes, with the write-ahead log if there is one.
     """
@@ -185,10 +190,11 @@ class FeatureStore:
         The space goes back to the file system. Returns the number of removed entries;
         raises a FeatureStoreError if the store is damaged or cannot be written to.
         """
+        check_scalar(max_bytes, "max_bytes", Real, min_val=0)
         with self._lock, damage_reported(self._path):
             try:
                 self._require_writable()
-                return remove_oldest(self._connection, max_bytes)
+                return remove_oldest(self._connection, int(max_bytes))
             except sqlite3.OperationalError as error:
                 if not is_circumstance(error):
                     raise
@@ -270,6 +276,8 @@ def _database_path(cache_dir):
     try:
         os.makedirs(folder, exist_ok=True)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) in _UNWRITABLE:
+            return os.path.join(folder, _FILE_NAME)  # opened as an empty stand-in
         raise FeatureStoreError(
             f"cache_dir must be a folder or a path where one can be created, got"
             f" {cache_dir!r}: {error}. Choose another cache_dir."

@@ -8,8 +8,9 @@ import numpy as np
 
 from skvision._backend import keras
 from skvision._checkpoint import Checkpoint
-from skvision._probabilities import probabilities
-from skvision._programs import batches, borrow, prepared
+from skvision._parallel import chunks
+from skvision._probabilities import log_probabilities
+from skvision._programs import borrow, prepared
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 # Streams of random numbers that are drawn from one seed.
@@ -83,7 +84,10 @@ class TrainingState:
 
 
 def train(plan, state):
-    """Train as `plan` says, from `state` on, which holds the result afterwards."""
+    """Train as `plan` says, from `state` on, which holds the result afterwards.
+
+    Return whether all was done, and not interrupted.
+    """
     with borrow(plan.network, plan.batch_size, plan.optimizer) as program:
         if state.weights is None:
             seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
@@ -91,39 +95,63 @@ def train(plan, state):
         program.load(state, plan.optimizer["config"].get("learning_rate"))
         program.set_dropout(plan.dropout)
         callbacks = _Callbacks(plan, program.model)
+        first_epoch = state.epoch
         try:
-            callbacks.call("on_train_begin")
+            callbacks.call("on_train_begin", {})
             _run_epochs(program, plan, state, callbacks)
-            callbacks.call("on_train_end")
-            # Some callbacks change the weights at the end.
-            state.weights = program.weights()
+            is_done = True
         except KeyboardInterrupt:
-            if not state.epoch:
+            if state.epoch == first_epoch:
                 raise
-            warnings.warn(
-                f"Training was interrupted in epoch {state.epoch + 1} of "
-                f"{plan.epochs}: the estimator is as after epoch {state.epoch}.",
-                SkvisionWarning,
-                stacklevel=4,
-            )
+            is_done = False
+            _warn_of_interrupt(plan, state)
+        else:
+            _end(program, state, callbacks)
         finally:
             callbacks.release()
     if plan.early_stopping:
         state.weights = state.best_weights
+    return is_done
+
+
+def _warn_of_interrupt(plan, state):
+    warnings.warn(
+        f"Training was interrupted in epoch {state.epoch + 1} of {plan.epochs}: the "
+        f"estimator is as after epoch {state.epoch}.",
+        SkvisionWarning,
+        stacklevel=6,
+    )
+
+
+def _end(program, state, callbacks):
+    """Take over what an optimizer with averaging, or a callback, does at the end."""
+    program.optimizer.finalize_variable_values(program.model.trainable_variables)
+    callbacks.call("on_train_end", {})
+    state.weights = program.weights()
 
 
 def _run_epochs(program, plan, state, callbacks):
-    stop = False
-    while not (stop or program.model.stop_training or _is_over(plan, state)):
+    while not _is_over(plan, state):
         epoch = state.epoch
         plan.tasks.begin_epoch()
-        callbacks.call("on_epoch_begin", epoch)
+        callbacks.call("on_epoch_begin", epoch, {})
+        _check_intact(program)
         logs = _run_epoch(program, plan, epoch, callbacks)
         if plan.validation is not None:
             logs |= _evaluate(program, *plan.validation)
         callbacks.call("on_epoch_end", epoch, dict(logs))
         _end_epoch(program, plan, state, logs)
-        stop = plan.tasks.end_epoch(state)
+        if plan.tasks.end_epoch(state) or program.model.stop_training:
+            return
+
+
+def _check_intact(program):
+    if not program.is_intact():
+        raise ValueError(
+            "One of the 'callbacks' exchanged a part of the model or of its optimizer. "
+            "Give parts with the parameters of the classifier, such as 'optimizer'; a "
+            "callback may assign a number, as in model.optimizer.learning_rate = 0.1."
+        )
 
 
 def _is_over(plan, state):
@@ -139,11 +167,11 @@ def _run_epoch(program, plan, epoch, callbacks):
     data, y, sample_weight = plan.data
     rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
     first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
-    order = list(batches(rng.permutation(len(y)), plan.batch_size))
+    order = chunks(rng.permutation(len(y)), plan.batch_size)
     inputs = prepared(lambda rows: data.batch(rows, (plan.seed, epoch)), order)
     loss = correct = n_seen = weight = 0
     for step, rows in enumerate(order):
-        callbacks.call("on_train_batch_begin", step)
+        callbacks.call("on_train_batch_begin", step, {})
         batch_loss, batch_correct = program.train_on_batch(
             next(inputs),
             y[rows],
@@ -157,7 +185,7 @@ def _run_epoch(program, plan, epoch, callbacks):
         loss, correct = loss + batch_loss, correct + batch_correct
         n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
         logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
-        callbacks.call("on_train_batch_end", step, logs)
+        callbacks.call("on_train_batch_end", step, dict(logs))
     return logs
 
 
@@ -172,10 +200,9 @@ def _diverged(plan, epoch, loss):
 
 def _evaluate(program, data, y, sample_weight):
     """Loss and accuracy on the validation data, without dropout and penalties."""
-    proba = probabilities(program.logits(data).astype(np.float64))
-    of_truth = proba[np.arange(len(y)), y]
-    losses = -np.log(np.maximum(of_truth, np.finfo(np.float64).tiny))
-    hits = proba.argmax(axis=1) == y
+    log_proba = log_probabilities(program.logits(data))
+    losses = -log_proba[np.arange(len(y)), y]
+    hits = log_proba.argmax(axis=1) == y
     return {
         "val_loss": float(np.average(losses, weights=sample_weight)),
         "val_accuracy": float(np.average(hits, weights=sample_weight)),
@@ -188,8 +215,11 @@ def _end_epoch(program, plan, state, logs):
     if not all(np.isfinite(w).all() for w in weights):
         raise _diverged(plan, state.epoch, float("nan"))
     new = TrainingState(**vars(state) | {"weights": weights})
+    # A fit that goes on from another one may record more, or less, than that did.
+    unknown = [float("nan")] * state.epoch
     new.history = {
-        name: [*state.history.get(name, ()), value] for name, value in logs.items()
+        name: [*state.history.get(name, unknown), logs.get(name, float("nan"))]
+        for name in {**state.history, **logs}
     }
     if plan.validation is not None:
         score = logs["val_accuracy"], -logs["val_loss"]

@@ -5,18 +5,28 @@ import hashlib
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
-def _layer_shapes(blocks, n_channels=3):
-    """Map each layer's name to the shapes of its kernel and bias."""
-    shapes = {}
-    for block, (n_layers, n_filters) in enumerate(blocks, start=1):
-        for layer in range(1, n_layers + 1):
-            kernel = (3, 3, n_channels, n_filters)
-            shapes[f"block{block}_conv{layer}"] = (kernel, (n_filters,))
+def vgg16_layers(blocks=BLOCKS):
+    """Yield (name, block, number of filters) of each layer, in order, pools included.
+
+    Blocks are counted from 1; the pool of a block ends it, and has its filters.
+    """
+    for block, (n_convolutions, n_filters) in enumerate(blocks, start=1):
+        for i in range(1, n_convolutions + 1):
+            yield f"block{block}_conv{i}", block, n_filters
+        yield f"block{block}_pool", block, n_filters
+
+
+def _layer_shapes(blocks=BLOCKS):
+    """Map each convolution's name to the shapes of its kernel and bias."""
+    shapes, n_channels = {}, 3
+    for name, _, n_filters in vgg16_layers(blocks):
+        if not name.endswith("pool"):
+            shapes[name] = ((3, 3, n_channels, n_filters), (n_filters,))
             n_channels = n_filters
     return shapes
 
 
-LAYER_SHAPES = _layer_shapes(BLOCKS)
+LAYER_SHAPES = _layer_shapes()
 
 # SHA-256 of each ImageNet layer, as `layer_digest` computes it.
 LAYER_DIGESTS = {

@@ -1,3 +1,5 @@
+import errno
+import os
 import pickle
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from skvision import VGG16BottleneckTransformer, _networks
 from skvision._bottleneck import LAYERS
 from skvision._weights import load_vgg16_weights
-from skvision.exceptions import FeatureStoreError, ImageReadError
+from skvision.exceptions import FeatureStoreError, ImageReadError, SkvisionWarning
 
 
 def small(**parameters):
@@ -178,6 +180,71 @@ def test_other_settings_are_other_features(paths, tmp_path, change):
     assert_array_equal(changed, small(**change).transform(paths[:4]))
 
 
+def write_weights(path, scale=1.0):
+    arrays = {
+        f"{name}/{part}": scale * values
+        for name, pair in load_vgg16_weights(None).items()
+        for part, values in zip(("kernel", "bias"), pair, strict=True)
+    }
+    np.savez(path, **arrays)
+    return path
+
+
+def test_other_weights_are_other_features(paths, tmp_path):
+    other = write_weights(tmp_path / "weights.npz", scale=0.9)
+    small(cache_dir=tmp_path).transform(paths[:4])
+    features = small(cache_dir=tmp_path, weights=other).transform(paths[:4])
+    assert_array_equal(features, small(weights=other).transform(paths[:4]))
+    assert not np.allclose(features, small().transform(paths[:4]), rtol=0.1)
+
+
+def test_weights_that_change_while_they_are_read_are_refused(
+    pixels, tmp_path, monkeypatch
+):
+    weights = write_weights(tmp_path / "weights.npz")
+    original = _networks.load_vgg16_weights
+
+    def replaced(path):
+        write_weights(path, scale=0.8)
+        return original(path)
+
+    monkeypatch.setattr(_networks, "load_vgg16_weights", replaced)
+    with pytest.raises(ValueError, match=r"weights\.npz.*changed while it was read"):
+        small(weights=weights).transform(pixels)
+
+
+def test_keras_settings_do_not_change_the_features(paths, tmp_path):
+    code = f"""
+import keras, numpy, sys
+from skvision import DenseHeadClassifier, VGG16BottleneckTransformer
+keras.config.set_floatx(sys.argv[1])
+keras.config.set_image_data_format(sys.argv[2])
+keras.config.set_dtype_policy(sys.argv[3])
+features = VGG16BottleneckTransformer(
+    weights=None, image_size=(32, 32), pooling="avg").transform({paths!r})
+numpy.save({str(tmp_path / "features.npy")!r}, features)
+head = DenseHeadClassifier(epochs=2, random_state=0).fit(features, [0, 1] * 12)
+print(head.predict_proba(features).sum())
+"""
+    sums = set()
+    for settings in [
+        ("float32", "channels_last", "float32"),
+        ("float16", "channels_first", "mixed_bfloat16"),
+    ]:
+        command = [sys.executable, "-c", code, *settings]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        sums.add(done.stdout)
+        assert_array_equal(np.load(tmp_path / "features.npy"), small().transform(paths))
+    assert len(sums) == 1
+
+
+def test_float16_is_clipped_and_not_infinite(pixels, tmp_path):
+    weights = write_weights(tmp_path / "weights.npz", scale=30.0)
+    settings = {"weights": weights, "layer": "block2_pool"}
+    assert small(**settings).transform(pixels[:2]).max() > 1e5
+    assert small(**settings, dtype="float16").transform(pixels[:2]).max() == 65504
+
+
 def test_flip_average_reuses_the_plain_view(paths, tmp_path, count_images):
     small(cache_dir=tmp_path).transform(paths)
     small(cache_dir=tmp_path, flip_average=True).transform(paths)
@@ -265,20 +332,14 @@ numpy.save(folder / "features.npy", transformer.transform({paths!r}))
 
 
 def test_weights_that_change_after_fit_are_refused(pixels, tmp_path):
-    arrays = {
-        f"{name}/{part}": values
-        for name, pair in load_vgg16_weights(None).items()
-        for part, values in zip(("kernel", "bias"), pair, strict=True)
-    }
-    np.savez(tmp_path / "weights.npz", **arrays)
+    write_weights(tmp_path / "weights.npz")
     transformer = small(weights=tmp_path / "weights.npz").fit(pixels)
     assert_array_equal(transformer.transform(pixels), small().transform(pixels))
-    arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + 1
-    np.savez(tmp_path / "weights.npz", **arrays)
+    write_weights(tmp_path / "weights.npz", scale=0.9)
     with pytest.raises(ValueError, match=r"'weights' parameter.*weights\.npz"):
         transformer.transform(pixels)
     changed = transformer.fit(pixels).transform(pixels)
-    assert not np.allclose(changed, small().transform(pixels))
+    assert not np.allclose(changed, small().transform(pixels), rtol=0.1)
 
 
 def test_names_and_set_output(paths):
@@ -348,9 +409,22 @@ def test_cache_info_and_clear(paths, tmp_path):
     info = transformer.cache_info()
     assert info.n_entries == 24
     assert info.n_bytes >= 24 * 512 * 4
-    assert transformer.clear_cache(max_bytes=10 * 512 * 4) == 14
+    with pytest.raises(TypeError, match="max_bytes must be an instance of"):
+        transformer.clear_cache("10MB")
+    assert transformer.clear_cache(max_bytes=np.int64(10 * 512 * 4)) == 14
     assert transformer.clear_cache() == 10
     assert transformer.cache_info().n_entries == 0
+
+
+def test_a_store_that_cannot_be_made_costs_a_warning(paths, tmp_path, monkeypatch):
+    def read_only(*args, **kwargs):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("os.makedirs", read_only)
+    transformer = small(cache_dir=tmp_path / "missing")
+    with pytest.warns(SkvisionWarning, match=r"features\.sqlite3.*no new features"):
+        features = transformer.transform(paths)
+    assert_array_equal(features, small().transform(paths))
 
 
 def test_a_foreign_store_is_a_clear_error(paths, tmp_path):
@@ -374,6 +448,32 @@ def test_threads_share_a_transformer(pixels, tmp_path):
         thread.join()
     for result in results:
         assert_array_equal(result, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
+def test_a_forked_child_raises_and_does_not_hang(tmp_path):
+    # In a process of its own, where Keras is started by others than skvision.
+    code = """
+import os, sys, time, numpy as np, skvision, keras
+keras.Sequential([keras.layers.Dense(2)]).predict(np.ones((1, 3)), verbose=0)
+pid = os.fork()
+if pid == 0:
+    try:
+        transformer = skvision.VGG16BottleneckTransformer(weights=None)
+        transformer.transform(np.zeros((1, 32, 32, 3), dtype="uint8"))
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+deadline = time.monotonic() + 20
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    if time.monotonic() > deadline:
+        os.kill(pid, 9)
+        sys.exit("the child hangs")
+    time.sleep(0.05)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "forked child" in done.stdout
 
 
 def test_progress(pixels, capsys):

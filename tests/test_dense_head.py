@@ -298,8 +298,12 @@ def test_a_weight_of_zero_is_leaving_out():
 def test_the_scale_of_weights_does_not_matter():
     X, y = data()
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
-    one, ten = (head().fit(X, y, sample_weight=w) for w in (weight, 8 * weight))
-    assert_allclose(one.predict_proba(X), ten.predict_proba(X), rtol=1e-5)
+    one, *others = (
+        head(early_stopping=True).fit(X, y, sample_weight=scale * weight)
+        for scale in (1, 8, 1e307, 1e-307)
+    )
+    for other in others:
+        assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-4)
 
 
 def test_class_weight_moves_the_boundary():
@@ -378,6 +382,51 @@ def test_validation_data_pass_through_a_pipeline():
     assert pipeline[-1].history_ == expected.history_
 
 
+def test_of_equal_accuracies_the_one_with_less_loss_is_best():
+    X, y = data()
+    classifier = head(epochs=20, early_stopping=True, n_iter_no_change=20)
+    classifier.fit(X, y, X_val=X[:10], y_val=y[:10])
+    scores, losses = (classifier.history_[n] for n in ("val_accuracy", "val_loss"))
+    best = max(range(20), key=lambda i: (scores[i], -losses[i]))
+    assert classifier.best_epoch_ == best + 1
+    assert best != int(np.argmax(scores))  # or this would test nothing
+
+
+def test_validation_weights_count():
+    X, y = data()
+    wrong = 1 - y[:40]
+    weight = np.r_[np.zeros(20), np.ones(20)]
+    mixed = np.r_[wrong[:20], y[20:40]]
+    half = head().fit(X, y, X_val=X[:40], y_val=mixed, sample_weight_val=weight)
+    right = head().fit(X, y, X_val=X[20:40], y_val=y[20:40].reshape(-1, 1).ravel())
+    assert_allclose(half.validation_scores_, right.validation_scores_)
+    assert_allclose(half.history_["val_loss"], right.history_["val_loss"], rtol=1e-5)
+
+
+def test_validation_loss_of_very_sure_predictions_is_exact():
+    from skvision._probabilities import log_probabilities, probabilities
+
+    logits = np.array([[-800.0], [-40.0], [0.0], [40.0], [800.0]])
+    expected = -np.maximum(logits[:, 0], 0) - np.log1p(np.exp(-abs(logits[:, 0])))
+    assert_allclose(log_probabilities(logits)[:, 0], expected)
+    assert probabilities(logits)[3, 0] == pytest.approx(np.exp(-40.0))
+    three = np.array([[0.0, 500.0, -500.0]])
+    assert_allclose(log_probabilities(three), [[-500.0, 0.0, -1000.0]])
+
+
+def test_warm_start_with_validation_in_one_fit_only():
+    X, y = data()
+    classifier = head(warm_start=True, epochs=2).fit(X, y)
+    classifier.fit(X, y, X_val=X, y_val=y)
+    assert (
+        np.isnan(classifier.history_["val_loss"]).tolist() == [True] * 2 + [False] * 2
+    )
+    assert classifier.best_epoch_ in (3, 4)
+    classifier.fit(X, y)
+    assert np.isnan(classifier.history_["val_loss"][4:]).all()
+    assert classifier.n_iter_ == 6
+
+
 def test_warm_start_goes_on():
     X, y = data()
     classifier = head(warm_start=True, epochs=2).fit(X, y)
@@ -407,6 +456,7 @@ class Stopper(keras.callbacks.Callback):
 
 def test_keras_callbacks():
     X, y = data()
+    before = head().fit(X, y)
     stopper = Stopper()
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
     classifier = head(callbacks=[stopper, Stopper]).fit(X, y)
@@ -417,10 +467,29 @@ def test_keras_callbacks():
     one = head(callbacks=[schedule], epochs=1).fit(X, y)
     assert_array_equal(frozen.predict_proba(X), one.predict_proba(X))
     # A shared program must not keep what a callback did to it.
-    assert_array_equal(
-        head().fit(X, y).predict_proba(X), head().fit(X, y).predict_proba(X)
-    )
-    assert head().fit(X, y).n_iter_ == 6
+    assert head().fit(X, y).history_ == before.history_
+
+
+class ExchangeLearningRate(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        decay = keras.optimizers.schedules.CosineDecay(0.01, 10)
+        self.model.optimizer.learning_rate = decay
+
+
+def test_a_program_that_a_callback_took_apart_is_not_used_again():
+    X, y = data()
+    before = head().fit(X, y)
+    with pytest.raises(ValueError, match="'callbacks' exchanged a part of the model"):
+        head(callbacks=[ExchangeLearningRate]).fit(X, y)
+    assert head().fit(X, y).history_ == before.history_
+
+
+def test_keras_early_stopping_knows_that_more_accuracy_is_better():
+    X, y = data()
+    stop = keras.callbacks.EarlyStopping(monitor="val_accuracy", patience=2)
+    classifier = head(epochs=60, callbacks=[stop]).fit(X, y, X_val=X, y_val=y)
+    scores = classifier.validation_scores_
+    assert len(scores) == int(np.argmax(scores)) + 1 + 2 < 60
 
 
 def test_keras_early_stopping_restores_its_weights():
@@ -485,6 +554,27 @@ def test_optimizer_by_name_and_as_object():
         assert_array_equal(one.predict_proba(X), two.predict_proba(X), err_msg=name)
 
 
+def test_optimizer_with_averaged_weights():
+    X, y = data()
+    plain, averaged = (
+        keras.optimizers.SGD(0.05, use_ema=use_ema, ema_momentum=0.9)
+        for use_ema in (False, True)
+    )
+    plain = head(optimizer=plain, learning_rate=None).fit(X, y)
+    averaged = head(optimizer=averaged, learning_rate=None).fit(X, y)
+    assert plain.loss_curve_ == averaged.loss_curve_
+    assert (plain.predict_proba(X) != averaged.predict_proba(X)).any()
+
+
+def test_an_optimizer_that_cannot_be_rebuilt_is_refused():
+    class Own(keras.optimizers.SGD):
+        pass
+
+    X, y = data()
+    with pytest.raises(ValueError, match=r"'optimizer' parameter.*register_keras"):
+        head(optimizer=Own(), learning_rate=None).fit(X, y)
+
+
 def test_learning_rate_and_schedule():
     X, y = data()
     slow, fast = (head(learning_rate=r).fit(X, y) for r in (1e-6, 1e-2))
@@ -545,6 +635,16 @@ def test_divergence_names_epoch_and_remedy():
         head(optimizer="sgd", learning_rate=1e30, dropout=0.0).fit(X, y)
 
 
+def test_interrupt_in_the_first_epoch_of_a_warm_start_keeps_the_fit_before():
+    X, y = data()
+    classifier = head(warm_start=True, early_stopping=True).fit(X, y)
+    proba = classifier.predict_proba(X)
+    classifier.set_params(callbacks=[Interrupt(classifier.n_iter_, 2)])
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(X, y)
+    assert_array_equal(classifier.predict_proba(X), proba)
+
+
 def test_failed_refit_leaves_the_fit_before_usable():
     X, y = data()
     classifier = head().fit(X, y)
@@ -552,6 +652,8 @@ def test_failed_refit_leaves_the_fit_before_usable():
     classifier.set_params(optimizer="sgd", learning_rate=1e30)
     with pytest.raises(TrainingDivergedError, match="diverged"):
         classifier.fit(X, y * 2 + 1)
+    with pytest.raises(TrainingDivergedError, match="diverged"):
+        classifier.fit(X[:, :4], y)
     assert list(classifier.classes_) == [0, 1]
     assert_array_equal(classifier.predict_proba(X), proba)
 
@@ -586,6 +688,35 @@ class PowerCut(keras.callbacks.Callback):
             raise RuntimeError("power cut")
 
 
+def test_an_interrupted_fit_goes_on_and_may_be_watched(tmp_path):
+    X, y = data()
+    expected = head().fit(X, y)
+    with pytest.warns(SkvisionWarning, match="in epoch 4 of 6"):
+        head(checkpoint_dir=tmp_path, callbacks=[Interrupt(3, 2)]).fit(X, y)
+    epochs = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: epochs.append(epoch)
+    )
+    resumed = head(checkpoint_dir=tmp_path, callbacks=[watch], verbose=2).fit(X, y)
+    assert epochs == [3, 4, 5]
+    assert resumed.history_ == expected.history_
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch):
+    from skvision import _checkpoint
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    X, y = data()
+    expected = head().fit(X, y)
+    monkeypatch.setattr(_checkpoint, "replacing", full)
+    with pytest.warns(SkvisionWarning, match=r"npz' cannot be written.*No space") as w:
+        classifier = head(checkpoint_dir=tmp_path).fit(X, y)
+    assert len(w) == 1
+    assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+
+
 def test_only_the_same_training_takes_up_a_checkpoint(tmp_path):
     X, y = data()
     common = {"checkpoint_dir": tmp_path}
@@ -611,9 +742,13 @@ def test_checkpoint_errors(tmp_path):
     with pytest.raises(RuntimeError, match="power cut"):
         head(checkpoint_dir=tmp_path, callbacks=[PowerCut(3)]).fit(X, y)
     (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"npz.*cannot be read.*Remove the file"):
-        head(checkpoint_dir=tmp_path).fit(X, y)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:500], b"text"):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"npz.*cannot be read.*Remove the file"):
+            head(checkpoint_dir=tmp_path).fit(X, y)
+    with pytest.raises(ValueError, match="'checkpoint_dir' parameter must be a folder"):
+        head(checkpoint_dir=file).fit(X, y)
 
 
 # Persistence
@@ -724,6 +859,8 @@ def test_wrong_data_are_refused():
         head().fit(X, y, sample_weight=np.zeros(len(X)))
     with pytest.raises(ValueError, match="All samples have a weight of zero"):
         head(class_weight={0: 0.0, 1: 0.0}).fit(X, y)
+    with pytest.raises(ValueError, match=r"'class_weight' parameter.*not negative"):
+        head(class_weight={0: -1, 1: 1}).fit(X, y)
     with pytest.raises(ValueError, match="Negative values in data passed to"):
         head().fit(X, y, sample_weight=-np.ones(len(X)))
     with pytest.raises(ValueError, match="y_val is missing"):

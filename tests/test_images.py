@@ -20,7 +20,8 @@ from PIL import Image, ImageOps
 from scipy import sparse
 
 from skvision._decode import INTERPOLATIONS, decode_image
-from skvision._images import ImageArrays, ImageFiles, check_images, map_ahead, n_threads
+from skvision._images import ImageArrays, ImageFiles, check_images
+from skvision._parallel import map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 
 SIZE = (48, 40)
@@ -740,9 +741,15 @@ def test_list_of_arrays():
     assert isinstance(check_images([PICTURE, PICTURE]), ImageArrays)
 
 
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_a_single_image_is_not_taken_for_many(n_channels):
+    with pytest.raises(ValueError, match=r"a single image: take X\[np\.newaxis\]"):
+        check_images(noise(40, 36, n_channels))
+
+
 def test_bytes_tell_shapes_apart():
-    pixels = noise(1, 6, 4)
-    shapes = [(1, 6, 4), (1, 4, 6), (1, 2, 4, 3), (1, 4, 2, 3)]
+    pixels = noise(1, 6, 5)
+    shapes = [(1, 6, 5), (1, 5, 6), (1, 2, 5, 3), (1, 5, 2, 3)]
     assert len({check_images(pixels.reshape(s)).read_bytes(0) for s in shapes}) == 4
 
 

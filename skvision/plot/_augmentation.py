@@ -81,7 +81,7 @@ class AugmentationDisplay:
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         images = [self.original, *self.images]
-        self.axes_ = grid_axes(ax, images, n_cols, n_lines=1)
+        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_lines=1)
         self.images_ = [
             draw_image(ax, image, im_kw)
             for ax, image in zip(self.axes_, images, strict=True)

@@ -114,7 +114,7 @@ class TrainingHistoryDisplay:
                     label=f"Best epoch: {self.best_epoch}",
                 )
             )
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, line_kw=None):

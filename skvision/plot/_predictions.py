@@ -12,8 +12,9 @@ from skvision.plot._shared import (
     read_for_display,
 )
 
-# More characters of a label than this would reach into the title of the next image.
-_MAX_LABEL = 16
+# Width of an image, in inches. A label of more characters than this would reach into
+# the title of the next image.
+_WIDTH, _MAX_LABEL = 2.0, 14
 
 
 class ImagePredictionDisplay:
@@ -46,7 +47,7 @@ class ImagePredictionDisplay:
     ----------
     axes_ : ndarray of shape (n_images,) of matplotlib Axes
         The axes of the images. The title is the predicted class and its probability;
-        then "correct", or in bold red the true class and its probability.
+        then "correct" or, all in red, "true:", the true class and its probability.
 
     figure_ : matplotlib Figure
         Figure that contains the axes.
@@ -120,12 +121,12 @@ class ImagePredictionDisplay:
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         n_lines = 1 if self.y_true is None else 2
-        self.axes_ = grid_axes(ax, self.images, n_cols, n_lines)
+        self.axes_ = grid_axes(ax, self.images, n_cols, width=_WIDTH, n_lines=n_lines)
         self.images_ = []
         for i, (ax, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             self.images_.append(draw_image(ax, image, im_kw))
             is_wrong = self.y_true is not None and self.y_true[i] != self.y_pred[i]
-            style = {"color": "firebrick", "fontweight": "bold"} if is_wrong else {}
+            style = {"color": "firebrick"} if is_wrong else {}
             # A dollar sign in the name of a class is no formula.
             ax.set_title(self._title(i), fontsize=9, parse_math=False, **style)
         self.figure_ = self.axes_[0].figure
@@ -286,8 +287,8 @@ class ImagePredictionDisplay:
         ...     X, ["cat", "cat", "cat"], proba, classes=["cat", "dog"]
         ... )
         >>> print(display.axes_[0].get_title())
-        dog 0.80
-        true: cat 0.20
+        dog (0.80)
+        true: cat (0.20)
         >>> display.indices
         array([2, 1, 0])
         """
@@ -312,4 +313,4 @@ def _label(labels, proba, i):
     label = str(labels[i])
     if len(label) > _MAX_LABEL:
         label = label[: _MAX_LABEL - 1] + "…"
-    return label if proba is None else f"{label} {proba[i]:.2f}"
+    return label if proba is None else f"{label} ({proba[i]:.2f})"

@@ -71,7 +71,8 @@ def check_options(n_images, order):
 def response(estimator, X, y):
     """Ask an estimator, and return scores, classes and whether these are probabilities.
 
-    `y` are true classes or None, needed for an estimator with `predict` alone.
+    Of an estimator that has `predict` alone, the classes are those that occur there and
+    in the true ones, `y`.
     """
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(X)), estimator.classes_, True

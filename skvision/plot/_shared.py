@@ -11,8 +11,8 @@ from skvision._images import ImageArrays
 
 # Longest side, in pixels, of an image that is read to be seen in a grid.
 SIDE = 320
-# Width of an image in a grid, in inches, and height of a line of its title.
-_WIDTH, _LINE = 1.7, 0.17
+# Height of a line of a title in a grid, in inches.
+_LINE = 0.17
 
 
 def check_matplotlib(caller):
@@ -53,11 +53,12 @@ def check_axes(ax, n):
     return axes
 
 
-def grid_axes(ax, images, n_cols, n_lines):
+def grid_axes(ax, images, n_cols, *, width, n_lines):
     """Return one axes for each image, row by row.
 
     They are new ones in a new figure, or in the place of the single axes `ax`, or those
-    given in `ax`. `n_lines` is the number of lines in a title.
+    given in `ax`. In a new figure they are `width` inches wide, and their titles have
+    `n_lines` lines.
     """
     from matplotlib import pyplot as plt
 
@@ -67,9 +68,8 @@ def grid_axes(ax, images, n_cols, n_lines):
     n_cols = min(n_cols, len(images))
     n_rows = -(-len(images) // n_cols)
     if ax is None:
-        tallest = max(image.shape[0] / image.shape[1] for image in images)
-        height = _WIDTH * min(tallest, 2) + _LINE * n_lines
-        size = (n_cols * _WIDTH, n_rows * (height + 0.1))
+        height = width * _height_of_row(images) + _LINE * n_lines + 0.1
+        size = (n_cols * width, n_rows * height)
         figure = plt.figure(figsize=size, layout="constrained")
         grid = figure.add_gridspec(n_rows, n_cols)
     elif ax.get_subplotspec() is None:
@@ -83,6 +83,12 @@ def grid_axes(ax, images, n_cols, n_lines):
         ax.set_axis_off()
     cells = (divmod(i, n_cols) for i in range(len(images)))
     return np.array([figure.add_subplot(grid[cell]) for cell in cells], dtype=object)
+
+
+def _height_of_row(images):
+    """Return a height for all images, of width 1: a few tall ones are made narrower."""
+    heights = [image.shape[0] / image.shape[1] for image in images]
+    return min(max(heights), max(1, np.median(heights)), 2)
 
 
 def draw_image(ax, image, im_kw):

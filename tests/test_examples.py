@@ -1,0 +1,46 @@
+"""The examples run to their end without an argument, on scikit-learn's digits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name, folder):
+    """Run an example in an empty folder, and return what it printed."""
+    environment = os.environ | {
+        "MPLBACKEND": "Agg",
+        "SKVISION_DATA": str(folder / "data"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    command = [sys.executable, EXAMPLES / name]
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, output",
+    [
+        ("plot_augmentation_preview.py", "the image: "),
+        ("plot_scratch_cnn.py", "accuracy: 0."),
+        ("plot_grid_search_augmentation.py", "same probabilities after loading: True"),
+    ],
+)
+def test_example_with_plots(name, output, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+    assert output in run(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.usefixtures("imagenet")
+def test_quickstart(tmp_path):
+    assert "VGG16 features, logistic regression" in run("quickstart.py", tmp_path)

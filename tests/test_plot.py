@@ -1,0 +1,499 @@
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skvision import DenseHeadClassifier, ImageAugmenter, ScratchCNNClassifier
+from skvision.exceptions import ImageReadError
+from skvision.plot import (
+    AugmentationDisplay,
+    ImagePredictionDisplay,
+    TrainingHistoryDisplay,
+)
+
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+matplotlib.use("Agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+
+HISTORY = {
+    "loss": [0.9, 0.6, 0.5],
+    "accuracy": [0.5, 0.7, 0.8],
+    "val_loss": [0.8, 0.6, 0.7],
+    "val_accuracy": [0.6, 0.7, 0.65],
+}
+CLASSES = ["ant", "bee", "cow"]
+# Right and sure, wrong and sure, wrong and unsure, right and unsure.
+PROBA = [[0.9, 0.1, 0.0], [0.2, 0.0, 0.8], [0.4, 0.3, 0.3], [0.25, 0.35, 0.4]]
+Y_TRUE = ["ant", "bee", "bee", "cow"]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def four(pixels):
+    return pixels[:4]
+
+
+class Fixed(ClassifierMixin, BaseEstimator):
+    """A classifier that answers with `table`, whatever it is asked."""
+
+    def __init__(self, method="predict_proba", table=PROBA, classes=CLASSES):
+        self.method = method
+        self.table = table
+        self.classes = classes
+        self.classes_ = np.array(classes)
+
+    def __getattr__(self, name):
+        if name == vars(self).get("method"):
+            return lambda X: np.array(self.table)
+        raise AttributeError(name)
+
+    def fit(self, X, y=None):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def titles(display):
+    return [ax.get_title() for ax in display.axes_]
+
+
+def colors(display):
+    return [ax.title.get_color() for ax in display.axes_]
+
+
+# All displays
+
+
+def make_augmentation(pixels, **kwargs):
+    return AugmentationDisplay.from_augmenter(
+        ImageAugmenter(), pixels[0], n_images=2, **kwargs
+    )
+
+
+def make_history(pixels, **kwargs):
+    return TrainingHistoryDisplay.from_history(HISTORY, **kwargs)
+
+
+def make_predictions(pixels, **kwargs):
+    return ImagePredictionDisplay.from_predictions(
+        pixels[:3], CLASSES, CLASSES, **kwargs
+    )
+
+
+@pytest.fixture(params=[make_augmentation, make_history, make_predictions])
+def make(request, pixels):
+    """A function that makes a display, with the keywords of `plot`."""
+    return lambda **kwargs: request.param(pixels, **kwargs)
+
+
+def test_import_starts_neither_matplotlib_nor_tensorflow():
+    code = (
+        "import sys, skvision.plot; "
+        "print(sorted({'matplotlib', 'tensorflow', 'keras'} & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_without_matplotlib_the_error_names_the_extra(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r'install "scikit-vision\[plot\]"'):
+        make()
+
+
+def test_nothing_is_shown(make, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("show was called"))
+    make()
+
+
+def test_plot_returns_the_display_and_draws_anew(make):
+    display = make()
+    first = display.figure_
+    assert display.plot() is display
+    assert display.figure_ is not first
+    assert all(ax.figure is display.figure_ for ax in display.axes_)
+
+
+def test_axes_of_the_user(make):
+    n = len(make().axes_)
+    figure, axes = plt.subplots(1, n)
+    display = make(ax=axes)
+    assert list(display.axes_) == list(axes)
+    assert display.figure_ is figure
+    _, axes = plt.subplots(1, n + 1)
+    with pytest.raises(ValueError, match=f"each plot, {n} here.* Got {n + 1} axes"):
+        make(ax=axes)
+
+
+@pytest.mark.parametrize("make", [make_augmentation, make_predictions])
+def test_grid_in_the_place_of_one_axes(make, pixels):
+    figure, (left, right) = plt.subplots(1, 2)
+    display = make(pixels, ax=right, n_cols=2)
+    assert display.figure_ is figure
+    figure.canvas.draw()
+    middle = left.get_position().x1
+    assert all(ax.get_position().x0 > middle for ax in display.axes_)
+    with pytest.raises(ValueError, match="'ax' must be made by subplots"):
+        make(pixels, ax=plt.figure().add_axes((0, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("make", [make_augmentation, make_predictions])
+def test_columns_and_keywords(make, pixels):
+    display = make(pixels, n_cols=2, im_kw={"alpha": 0.5})
+    places = [ax.get_subplotspec() for ax in display.axes_]
+    rows_and_columns = [(p.rowspan.start, p.colspan.start) for p in places]
+    assert rows_and_columns == [(0, 0), (0, 1), (1, 0)]
+    assert [artist.get_alpha() for artist in display.images_] == [0.5] * 3
+    with pytest.raises(ValueError, match="n_cols == 0, must be >= 1"):
+        make(pixels, n_cols=0)
+
+
+# AugmentationDisplay
+
+
+class TestAugmentationDisplay:
+    augmenter = ImageAugmenter(rotation_range=40, zoom_range=0.2)
+
+    def display(self, image, **kwargs):
+        defaults = {"n_images": 5, "random_state": 0}
+        return AugmentationDisplay.from_augmenter(
+            self.augmenter, image, **defaults | kwargs
+        )
+
+    def test_original_comes_first_and_is_marked(self, paths, pixels):
+        display = self.display(paths[0])
+        assert titles(display) == ["original"] + [""] * 5
+        frames = [ax.spines["left"].get_visible() for ax in display.axes_]
+        assert frames == [True] + [False] * 5
+        assert_array_equal(display.images_[0].get_array(), pixels[0])
+
+    def test_shows_what_preview_returns(self, paths):
+        expected = self.augmenter.preview(paths[0], n_images=5, random_state=0)
+        display = self.display(paths[0])
+        assert_array_equal(display.images, expected)
+        for artist, image in zip(display.images_[1:], expected, strict=True):
+            assert_array_equal(artist.get_array(), image)
+
+    def test_path_and_array_give_the_same(self, paths, pixels):
+        expected = self.display(paths[0]).images
+        assert_array_equal(self.display(pixels[0]).images, expected)
+
+    def test_grey_array(self, pixels):
+        assert self.display(pixels[0, ..., 0]).original.shape == (40, 36, 3)
+
+    def test_size(self, paths, tmp_path):
+        path = tmp_path / "large.jpg"
+        Image.new("RGB", (2000, 500)).save(path)
+        assert self.display(path).original.shape == (80, 320, 3)
+        display = self.display(path, image_size=(30, 20))
+        assert display.images.shape == (5, 30, 20, 3)
+        with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
+            self.display(path, image_size=30)
+
+    def test_from_estimator_shows_what_the_network_sees(self, paths):
+        classifier = ScratchCNNClassifier(
+            image_size=(24, 30), interpolation="nearest", augmenter=self.augmenter
+        )
+        expected = np.asarray(
+            Image.open(paths[0]).resize((30, 24), Image.Resampling.NEAREST)
+        )
+        for estimator in (classifier, make_pipeline(classifier)):
+            display = AugmentationDisplay.from_estimator(
+                estimator, paths[0], n_images=3, random_state=0
+            )
+            assert_array_equal(display.original, expected)
+            transformed = self.augmenter.transform([expected] * 3, random_state=0)
+            assert_array_equal(display.images, np.rint(transformed))
+
+    def test_errors(self, paths, pixels, tmp_path):
+        with pytest.raises(ValueError, match="ScratchCNNClassifier has no augmenter"):
+            AugmentationDisplay.from_estimator(ScratchCNNClassifier(), paths[0])
+        with pytest.raises(ValueError, match="LogisticRegression has no augmenter"):
+            AugmentationDisplay.from_estimator(LogisticRegression(), paths[0])
+        with pytest.raises(ValueError, match=r"'image' must be a path.*float64"):
+            self.display(pixels[0] / 255)
+        with pytest.raises(ImageReadError, match=r"missing\.png"):
+            self.display(tmp_path / "missing.png")
+        with pytest.raises(ValueError, match="n_images must be a positive int"):
+            self.display(paths[0], n_images=0)
+
+
+# TrainingHistoryDisplay
+
+
+@pytest.fixture(scope="module")
+def features():
+    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    return X, (X[:, 0] > 0).astype(int)
+
+
+class TestTrainingHistoryDisplay:
+    def test_curves(self):
+        display = TrainingHistoryDisplay.from_history(HISTORY)
+        loss, accuracy = display.axes_
+        assert (loss.get_xlabel(), loss.get_ylabel()) == ("Epoch", "Loss")
+        assert (accuracy.get_xlabel(), accuracy.get_ylabel()) == ("Epoch", "Accuracy")
+        assert display.lines_.keys() == HISTORY.keys()
+        for key, line in display.lines_.items():
+            assert_array_equal(line.get_xdata(), [1, 2, 3])
+            assert_array_equal(line.get_ydata(), HISTORY[key])
+            assert line.axes is (loss if "loss" in key else accuracy)
+
+    def test_legend_and_best_epoch(self):
+        display = TrainingHistoryDisplay.from_history(HISTORY, best_epoch=2)
+        assert [line.get_xdata()[0] for line in display.best_epoch_lines_] == [2, 2]
+        for ax in display.axes_:
+            legend = [text.get_text() for text in ax.get_legend().get_texts()]
+            assert legend == ["Training", "Validation", "Best epoch: 2"]
+
+    def test_without_validation(self):
+        history = {key: HISTORY[key] for key in ("loss", "accuracy")}
+        display = TrainingHistoryDisplay.from_history(history)
+        assert display.best_epoch_lines_ == []
+        for ax in display.axes_:
+            legend = [text.get_text() for text in ax.get_legend().get_texts()]
+            assert legend == ["Training"]
+
+    @pytest.mark.parametrize("n_epochs", [1, 2, 3, 50])
+    def test_ticks_are_whole_epochs(self, n_epochs):
+        history = {key: np.linspace(0, 1, n_epochs) for key in HISTORY}
+        display = TrainingHistoryDisplay.from_history(history)
+        ticks = display.axes_[0].get_xticks()
+        assert_array_equal(ticks, np.rint(ticks))
+
+    def test_keywords(self):
+        display = TrainingHistoryDisplay.from_history(HISTORY, line_kw={"marker": "x"})
+        assert {line.get_marker() for line in display.lines_.values()} == {"x"}
+
+    def test_from_estimator(self, features):
+        head = DenseHeadClassifier(
+            hidden_units=(4,), epochs=3, early_stopping=True, random_state=0
+        )
+        pipeline = make_pipeline(StandardScaler(), head)
+        search = GridSearchCV(pipeline, {"denseheadclassifier__dropout": [0.1]}, cv=2)
+        for estimator in (head, pipeline, search):
+            estimator.fit(*features)
+            fitted = getattr(estimator, "best_estimator_", estimator)
+            fitted = fitted if estimator is head else fitted[-1]
+            display = TrainingHistoryDisplay.from_estimator(estimator)
+            assert display.history == fitted.history_
+            assert display.best_epoch == fitted.best_epoch_
+            assert display.best_epoch is not None
+
+    def test_errors(self, features):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            TrainingHistoryDisplay.from_estimator(DenseHeadClassifier())
+        logistic = LogisticRegression().fit(*features)
+        with pytest.raises(TypeError, match="LogisticRegression keeps no 'history_'"):
+            TrainingHistoryDisplay.from_estimator(make_pipeline(logistic))
+        with pytest.raises(ValueError, match=r"Got the keys \['loss', 'acc'\]"):
+            TrainingHistoryDisplay.from_history({"loss": [1.0], "acc": [1.0]})
+        with pytest.raises(ValueError, match="at least one epoch"):
+            TrainingHistoryDisplay.from_history({"loss": [], "accuracy": []})
+        with pytest.raises(ValueError, match="best_epoch == 4, must be <= 3"):
+            TrainingHistoryDisplay.from_history(HISTORY, best_epoch=4)
+
+
+# ImagePredictionDisplay
+
+
+class TestImagePredictionDisplay:
+    def from_predictions(self, X, y_true=Y_TRUE, y_pred=PROBA, **kwargs):
+        defaults = {"classes": CLASSES}
+        return ImagePredictionDisplay.from_predictions(
+            X, y_true, y_pred, **defaults | kwargs
+        )
+
+    def test_most_wrong_first(self, four):
+        display = self.from_predictions(four)
+        assert titles(display) == [
+            "cow (0.80)\ntrue: bee (0.00)",
+            "ant (0.40)\ntrue: bee (0.30)",
+            "cow (0.40)\ncorrect",
+            "ant (0.90)\ncorrect",
+        ]
+        assert_array_equal(display.indices, [1, 2, 3, 0])
+        for artist, i in zip(display.images_, display.indices, strict=True):
+            assert_array_equal(artist.get_array(), four[i])
+
+    def test_wrong_ones_come_before_right_ones_that_are_less_sure(self, pixels):
+        proba = [[0.34, 0.33, 0.33], [0.55, 0.45, 0.0]]
+        display = self.from_predictions(pixels[:2], ["ant", "bee"], proba)
+        assert_array_equal(display.indices, [1, 0])
+
+    def test_wrong_ones_have_another_colour(self, four):
+        wrong, also_wrong, right, also_right = colors(self.from_predictions(four))
+        assert wrong == also_wrong != right == also_right
+
+    @pytest.mark.parametrize(
+        "order, expected", [("uncertain", [2, 3, 1, 0]), ("given", [0, 1, 2, 3])]
+    )
+    def test_other_orders(self, four, order, expected):
+        assert_array_equal(self.from_predictions(four, order=order).indices, expected)
+
+    def test_number_of_images(self, four):
+        assert_array_equal(self.from_predictions(four, n_images=2).indices, [1, 2])
+        assert len(self.from_predictions(four, n_images=9).axes_) == 4
+
+    def test_without_true_classes_the_least_certain_come_first(self, four):
+        display = self.from_predictions(four, None)
+        assert titles(display) == [
+            "ant (0.40)",
+            "cow (0.40)",
+            "cow (0.80)",
+            "ant (0.90)",
+        ]
+        assert len(set(colors(display))) == 1
+
+    def test_labels_instead_of_probabilities(self, four):
+        y_pred = ["ant", "cow", "bee", "ant"]
+        display = self.from_predictions(four, y_pred=y_pred, classes=None)
+        assert titles(display) == [
+            "cow\ntrue: bee",
+            "ant\ntrue: cow",
+            "ant\ncorrect",
+            "bee\ncorrect",
+        ]
+
+    def test_classes_are_by_default_those_that_occur(self, four):
+        assert titles(self.from_predictions(four, classes=None)) == titles(
+            self.from_predictions(four)
+        )
+
+    def test_display_labels(self, four):
+        y_true = [CLASSES.index(label) for label in Y_TRUE]
+        display = self.from_predictions(
+            four, y_true, classes=[0, 1, 2], display_labels=CLASSES
+        )
+        assert titles(display) == titles(self.from_predictions(four))
+
+    def test_names_of_any_kind(self, four):
+        classes = ["$c_^{$", "Staffordshire bullterrier", "a\\b"]
+        display = self.from_predictions(four, None, classes=classes)
+        display.figure_.canvas.draw()
+        assert titles(display)[0] == "$c_^{$ (0.40)"
+        display = self.from_predictions(four[:1], None, [[0, 1, 0]], classes=classes)
+        assert titles(display) == ["Staffordshire… (1.00)"]
+
+    def test_titles_do_not_overlap(self, four):
+        classes = ["Staffordshire bullterrier", "Wirehaired pointer", "Mmmmmm mmmmmm"]
+        y_true = np.repeat(classes[1], 4)
+        display = self.from_predictions(four, y_true, classes=classes, n_cols=4)
+        display.figure_.canvas.draw()
+        boxes = [ax.title.get_window_extent() for ax in display.axes_]
+        for left, right in pairwise(boxes):
+            assert left.x1 < right.x0
+
+    def test_image_is_upright_in_its_proportions_and_small(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image = Image.new("RGB", (1200, 900), "black")
+        image.paste("white", (0, 0, 600, 900))  # the left half, which is on top then
+        image.save(tmp_path / "turned.jpg", exif=exif)
+        display = self.from_predictions([tmp_path / "turned.jpg"], None, PROBA[:1])
+        shown = display.images_[0].get_array()
+        assert shown.shape == (320, 240, 3)
+        assert shown[:150].min() > 250 and shown[170:].max() < 5
+
+    def test_titles_are_in_line_above_images_of_any_shape(self, tmp_path):
+        sizes = [(60, 20), (20, 60), (40, 40)]
+        for i, size in enumerate(sizes):
+            Image.new("RGB", size).save(tmp_path / f"{i}.png")
+        X = sorted(tmp_path.iterdir())
+        display = self.from_predictions(X, Y_TRUE[:3], PROBA[:3], order="given")
+        display.figure_.canvas.draw()
+        tops = [ax.get_position().y1 for ax in display.axes_]
+        assert tops == pytest.approx([tops[0]] * 3)
+
+    def test_from_estimator_on_paths_arrays_and_frames(self, paths, pixels):
+        expected = titles(self.from_predictions(pixels[:4]))
+        for X in (paths[:4], pixels[:4], pd.DataFrame({"path": paths[:4]})):
+            display = ImagePredictionDisplay.from_estimator(Fixed(), X, Y_TRUE)
+            assert titles(display) == expected
+
+    def test_from_pipeline(self, pixels):
+        y = np.repeat(["dark", "light"], 12)
+        X = pixels.copy()
+        X[12:] |= 128
+        flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+        model = make_pipeline(flatten, LogisticRegression()).fit(X, y)
+        y[3] = "light"
+        display = ImagePredictionDisplay.from_estimator(model, X, y, n_images=2)
+        assert display.indices[0] == 3
+        first, second = titles(display)
+        assert first.startswith("dark (") and "\ntrue: light (" in first
+        assert second.endswith("correct")
+
+    def test_decision_function(self, four):
+        estimator = Fixed("decision_function", (10 * np.array(PROBA) - 5).tolist())
+        display = ImagePredictionDisplay.from_estimator(estimator, four, Y_TRUE)
+        assert_array_equal(display.indices, [1, 2, 3, 0])
+        assert titles(display)[0] == "cow\ntrue: bee"
+        estimator = Fixed("decision_function", [-3.0, 0.5, 2.0, -1.0], ["ant", "bee"])
+        display = ImagePredictionDisplay.from_estimator(
+            estimator, four, ["ant", "ant", "ant", "ant"]
+        )
+        assert_array_equal(display.indices, [2, 1, 3, 0])
+
+    def test_predict_alone(self, four):
+        estimator = Fixed("predict", ["ant", "cow", "bee", "ant"])
+        display = ImagePredictionDisplay.from_estimator(estimator, four, Y_TRUE)
+        assert_array_equal(display.indices, [1, 3, 0, 2])
+        display = ImagePredictionDisplay.from_estimator(estimator, four)
+        assert titles(display) == ["ant", "cow", "bee", "ant"]
+
+    def test_only_images_that_are_shown_are_read(self, paths, tmp_path):
+        X = [*paths[:3], tmp_path / "missing.png"]
+        assert len(self.from_predictions(X, n_images=2).axes_) == 2
+        with pytest.raises(ImageReadError, match=r"image 3 of X, .*missing\.png"):
+            self.from_predictions(X, n_images=4)
+
+    def test_errors_of_from_estimator(self, four):
+        from_estimator = ImagePredictionDisplay.from_estimator
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            from_estimator(ScratchCNNClassifier(), four)
+        table = pd.DataFrame({"path": ["a.png"], "size": [1]})
+        with pytest.raises(ValueError, match="something else, use from_predictions"):
+            from_estimator(Fixed(), table)
+        with pytest.raises(ValueError, match="returns 2 columns for 3 classes"):
+            from_estimator(Fixed("decision_function", [[0, 1]] * 4), four)
+        with pytest.raises(ValueError, match="none of the classes: 0, 1"):
+            from_estimator(Fixed(), four, [0, 1, 1, 0])
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            from_estimator(Fixed(), four, Y_TRUE[:3])
+
+    @pytest.mark.parametrize(
+        "kwargs, message",
+        [
+            ({"order": "best"}, "order must be one of wrong, .*'best'"),
+            ({"n_images": 0}, "n_images == 0, must be >= 1"),
+            ({"classes": ["ant", "bee"]}, "3 columns of .* there are 2 classes"),
+            ({"y_true": None, "classes": None}, "there are 0 classes"),
+            ({"y_true": Y_TRUE[:3]}, "inconsistent numbers of samples"),
+            ({"y_pred": np.array(PROBA) * 2}, "probabilities, from 0 to 1"),
+            ({"y_pred": np.array(PROBA) * np.nan}, "probabilities, from 0 to 1"),
+            ({"y_pred": ["eel"] * 4}, "none of the classes: 'eel'"),
+            ({"display_labels": ["a", "b"]}, "'display_labels' must have a name"),
+        ],
+    )
+    def test_errors_of_from_predictions(self, four, kwargs, message):
+        with pytest.raises(ValueError, match=message):
+            self.from_predictions(four, **kwargs)
