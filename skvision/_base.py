@@ -35,6 +35,8 @@ _PLANNED = (
 class ArrayData:
     """Rows of an array, as the training wants its data."""
 
+    most_rows_to_predict = 32  # in one pass
+
     def __init__(self, X):
         self.X = X
 

@@ -28,6 +28,8 @@ class ImageData:
         The images if they were decoded before.
     """
 
+    most_rows_to_predict = 4  # in one pass, see `rows_per_pass`
+
     def __init__(
         self, images, image_size, interpolation, augmenter, indices=None, pixels=None
     ):

@@ -22,7 +22,6 @@ from skvision._backend import check_usable_here, keras, tf, traced
 from skvision._parallel import chunks, map_ahead, n_threads
 
 MAX_IDLE_PROGRAMS = 8
-MAX_ROWS_TO_PREDICT = 32
 
 
 class Dropout(keras.layers.Layer):
@@ -273,7 +272,7 @@ def build_model(network, weights, dropout):
 def predict_logits(network, weights, data, batch_size):
     """Logits of shape (n, n_outputs) of a network with `weights`."""
     # Batches are padded: a large one would make a single sample slow.
-    with borrow(network, min(batch_size, MAX_ROWS_TO_PREDICT)) as program:
+    with borrow(network, min(batch_size, data.most_rows_to_predict)) as program:
         program.set_weights(weights)
         return program.logits(data)
 

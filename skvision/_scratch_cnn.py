@@ -54,7 +54,10 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         ``{"augmenter__zoom_range": [0.1, 0.2]}``.
 
     optimizer : str or keras.optimizers.Optimizer, default="rmsprop"
-        Name of a Keras optimizer, or one with its settings. Not changed by `fit`.
+        Name of a Keras optimizer, or one with its settings. Not changed by `fit`, which
+        builds it again from its configuration (`get_config`): other state, such as
+        that of `exclude_from_weight_decay`, is not taken over, and classes of your own
+        must be registered with `keras.saving.register_keras_serializable`.
 
     learning_rate : float or None, default=None
         None takes the optimizer's own: 0.001 for "rmsprop".
@@ -63,7 +66,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Passes over the training data; at most so many with `early_stopping`.
 
     batch_size : int, default=16
-        Samples in one step of the optimizer, and in one pass of a prediction.
+        Samples in one step of the optimizer and, up to 32, in one pass of a prediction.
 
     class_weight : dict, "balanced" or None, default=None
         Class to weight. "balanced" gives all classes the same weight in sum.
@@ -86,14 +89,20 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         epochs. The optimizer starts anew.
 
     checkpoint_dir : str, path or None, default=None
-        Folder in which the state is kept after each epoch. A fit that was killed and is
-        called again with the same data and parameters goes on from there and ends with
-        the same result. The file is removed when the fit is done. `callbacks` do not
+        Folder in which the state is kept after each epoch, made if missing. A fit that
+        was killed, or ended by Ctrl-C, and is called again with the same data and
+        parameters (`verbose` may differ) goes on from there and ends with the same
+        result. Needs a `random_state`. The file is removed when the fit is done; one
+        that cannot be written, as on a full disk, costs a warning. `callbacks` do not
         get their own state back.
 
     callbacks : list or None, default=None
         Of `keras.callbacks.Callback`, or of functions or classes that return one when
-        called without arguments: those get a new one in each fit.
+        called without arguments: those get a new one in each fit, as fits that run at
+        the same time need it. Callbacks see the network in training, whose outputs are
+        logits: to save it use `checkpoint_dir` and `model_`, not `ModelCheckpoint`.
+        They may assign numbers, such as the learning rate, but not exchange the
+        optimizer or parts of the model.
 
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, the order of the samples, dropout, the held-out

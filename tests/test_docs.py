@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.base import BaseEstimator
 
 import skvision
@@ -18,7 +19,7 @@ import skvision
 docscrape = pytest.importorskip("numpydoc.docscrape", reason="numpydoc reads docs")
 
 DOCS = Path(__file__).parents[1] / "docs"
-MODULES = [skvision, skvision.datasets, skvision.exceptions]
+MODULES = [skvision, skvision.datasets, skvision.exceptions, skvision.plot]
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in MODULES
@@ -42,9 +43,22 @@ EXCEPTIONS = {
 }
 METHODS = {
     f"{name}.{key}": method
-    for name, estimator in ESTIMATORS.items()
-    for key, method in inspect.getmembers(estimator, inspect.isfunction)
+    for name, value in DOCUMENTED.items()
+    if inspect.isclass(value) and name not in EXCEPTIONS
+    # Functions, and the class methods that make the displays.
+    for key, method in inspect.getmembers(value, inspect.isroutine)
     if not key.startswith("_") and method.__module__.startswith("skvision.")
+}
+# What two estimators share, but for what is said of each in its own words.
+SHARED = {
+    ("DenseHeadClassifier", "ScratchCNNClassifier"): {
+        "dropout",
+        "random_state",
+        "n_features_in_",
+        "feature_names_in_",
+        "model_",
+    },
+    ("VGG16BottleneckTransformer", "ScratchCNNClassifier"): {"batch_size", "verbose"},
 }
 
 
@@ -85,6 +99,9 @@ def test_something_is_tested():
     assert "skvision.datasets.load_image_files" in DOCUMENTED
     assert "skvision.exceptions.ImageReadError" in DOCUMENTED
     assert "skvision.DenseHeadClassifier.fit" in METHODS
+    assert "skvision.ImageAugmenter.preview" in METHODS
+    assert "skvision.plot.TrainingHistoryDisplay.plot" in METHODS
+    assert "skvision.plot.TrainingHistoryDisplay.from_history" in METHODS
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTED, *METHODS])
@@ -118,21 +135,27 @@ def test_defaults_are_those_of_the_signature(name):
             assert type(default) is type(expected[key]), key
 
 
-def fit(estimator):
+def fit(estimator, folder):
     """Fit with what brings all attributes: a data frame and validation data."""
-    if "image_size" in estimator.get_params():
-        estimator.set_params(weights=None, image_size=(32, 32))
+    if not hasattr(estimator, "fit"):
+        return estimator
+    if isinstance(estimator, skvision.VGG16BottleneckTransformer):
+        estimator.set_params(weights=None)
         return estimator.fit(pd.DataFrame({"path": ["a.png", "b.png"]}))
-    frame = pd.DataFrame(np.eye(8, 3), columns=["a", "b", "c"])
     y = np.arange(8) % 2
+    if isinstance(estimator, skvision.ScratchCNNClassifier):
+        estimator.set_params(image_size=(28, 28))
+        path = folder / "image.png"
+        Image.new("L", (28, 28)).save(path)
+        frame = pd.DataFrame({"path": [str(path)] * len(y)})
+    else:
+        frame = pd.DataFrame(np.eye(8, 3), columns=["a", "b", "c"])
     return estimator.set_params(epochs=1).fit(frame, y, X_val=frame, y_val=y)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, value in ESTIMATORS.items() if hasattr(value, "fit")]
-)
-def test_attributes_are_those_of_a_fitted_estimator(name):
-    estimator = fit(ESTIMATORS[name]())
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_attributes_are_those_of_a_fitted_estimator(name, tmp_path):
+    estimator = fit(ESTIMATORS[name](), tmp_path)
     of_class = [
         key
         for key, value in inspect.getmembers(type(estimator))
@@ -147,6 +170,31 @@ def test_attributes_are_those_of_a_fitted_estimator(name):
         key for keys, _, _ in parsed(estimator)["Attributes"] for key in keys.split(",")
     ]
     assert sorted(documented) == sorted(public)
+
+
+def paragraphs(name):
+    """What is said of each parameter and attribute, as {name: (type, words)}."""
+    sections = parsed(getattr(skvision, name))
+    return {
+        key: (type_, " ".join(lines).split())
+        for section in ("Parameters", "Attributes")
+        for keys, type_, lines in sections[section]
+        for key in keys.split(", ")
+    }
+
+
+@pytest.mark.parametrize("pair", SHARED, ids=" and ".join)
+def test_shared_paragraphs_are_equal_word_by_word(pair):
+    one, other = (paragraphs(name) for name in pair)
+    shared = one.keys() & other.keys()
+    assert len(shared) >= 4
+    assert {key for key in shared if one[key] != other[key]} == SHARED[pair]
+
+
+def test_classifiers_share_the_parameters_of_the_training():
+    one, other = (paragraphs(name) for name in next(iter(SHARED)))
+    training = set(inspect.signature(skvision.DenseHeadClassifier).parameters)
+    assert training - {"hidden_units"} <= one.keys() & other.keys()
 
 
 @pytest.mark.parametrize("name", PUBLIC)
