@@ -66,7 +66,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Passes over the training data; at most so many with `early_stopping`.
 
     batch_size : int, default=16
-        Samples in one step of the optimizer and, up to 32, in one pass of a prediction.
+        Samples in one step of the optimizer; also in one pass of a prediction, but
+        there at most 32 rows of features or 4 images.
 
     class_weight : dict, "balanced" or None, default=None
         Class to weight. "balanced" gives all classes the same weight in sum.
