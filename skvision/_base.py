@@ -323,18 +323,9 @@ class BaseNetworkClassifier(
         from skvision import _training
         from skvision._checkpoint import Checkpoint
 
-        network = self._describe_network(
-            train[0], 1 if len(classes) == 2 else len(classes)
-        )
-        state = _training.TrainingState()
-        if self.warm_start and hasattr(self, "_weights"):
-            if network != self._network:
-                raise ValueError(
-                    f"With warm_start=True, the network must be that of the fit "
-                    f"before, {self._network}. Got {network} instead. Set "
-                    "warm_start=False to start anew."
-                )
-            state.weights, state.history = self._weights, self.history_
+        n_outputs = 1 if len(classes) == 2 else len(classes)
+        network = self._describe_network(train[0], n_outputs)
+        state = _training.TrainingState(**self._former_fit(network))
         n_epochs = state.epoch + self.epochs
         checkpoint = None
         if self.checkpoint_dir is not None:
@@ -366,6 +357,18 @@ class BaseNetworkClassifier(
         if checkpoint is not None and is_done:
             checkpoint.remove()
         return fitted_attributes(state)
+
+    def _former_fit(self, network):
+        """With `warm_start`, what the training is to go on from."""
+        if not self.warm_start or not hasattr(self, "_weights"):
+            return {}
+        if network != self._network:
+            raise ValueError(
+                "With warm_start=True, the network must be that of the fit before, "
+                f"{self._network}. Got {network} instead. Set warm_start=False to "
+                "start anew."
+            )
+        return {"weights": self._weights, "history": self.history_}
 
     def _fitted_attributes(self, network, classes, state):
         score = state.best_score
