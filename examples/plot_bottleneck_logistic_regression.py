@@ -70,7 +70,7 @@ print("logistic regression:", plain.score(validation.data, validation.target))
 # than a dark one. The images do not go through VGG16 again: `cache_dir` has them.
 better = make_pipeline(
     vgg16,
-    FunctionTransformer(np.sqrt),
+    FunctionTransformer(np.sqrt, feature_names_out="one-to-one"),
     Normalizer(),
     LogisticRegression(C=10, max_iter=1000),
 )

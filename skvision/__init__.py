@@ -2,7 +2,7 @@
 
 Image paths go in, labels come out; Pipeline, GridSearchCV, clone and joblib work.
 
-Source: https://pypi.org/project/scikit-vision
+The distribution is called scikit-vision, the import skvision.
 """
 
 import importlib

@@ -158,7 +158,7 @@ class VGG16BottleneckTransformer(
         "weights": [str, HasMethods("__fspath__"), None],
         "layer": [StrOptions(set(LAYERS))],
         "pooling": [StrOptions({"avg", "max"}), None],
-        "image_size": [tuple, list],
+        "image_size": "no_validation",  # by check_image_size
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "preprocessing": [StrOptions({"imagenet", "rescale"})],
         "flip_average": ["boolean"],

@@ -15,6 +15,9 @@ FORMATS = (
     *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "TGA"),
 )
 
+# How the first box of a HEIC file begins, after its size.
+_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")}
+
 # EXIF orientation -> (method, whether x and whether y run backwards in the file).
 _ORIENTATIONS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, True, False),
@@ -52,7 +55,7 @@ def decode_image(data, image_size, interpolation):
     Exception
         Whatever Pillow raises: its decoders do not keep to one family of errors.
     """
-    formats = _registered_formats()
+    formats = _formats_for(data)
     if data.startswith(b"\x89PNG"):
         # load() neither looks at the last checksum nor misses the end marker.
         Image.open(BytesIO(data), formats=formats).verify()
@@ -76,7 +79,7 @@ def own_size(data):
     It is (1, 1) for what cannot be read: decoding that fails too, and says why.
     """
     try:
-        with Image.open(BytesIO(data), formats=_registered_formats()) as image:
+        with Image.open(BytesIO(data), formats=_formats_for(data)) as image:
             width, height = image.size
             is_turned = _orientation(image) >= 5
     except Exception:
@@ -94,10 +97,24 @@ def resize(image, image_size, interpolation, box=None):
     return np.array(image.resize((width, height), filter_, box=box))
 
 
-def _registered_formats():
+def _formats_for(data):
     """Return the formats to try; asked each time, for plugins may come at any time."""
     Image.init()
+    if data[4:12] in _HEIC and "HEIF" not in Image.OPEN:
+        _register_heif()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _register_heif():
+    """Teach Pillow the format of phones, in whatever process meets such a file."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise OSError(
+            "it is a HEIC image, which Pillow reads with the package pillow-heif only: "
+            'pip install "scikit-vision[heif]"'
+        ) from error
+    pillow_heif.register_heif_opener()
 
 
 def _rescale_png_key(image):

@@ -128,6 +128,10 @@ class DenseHeadClassifier(BaseNetworkClassifier):
 
     Notes
     -----
+    Features of very different sizes, such as those of VGG16, make the first epochs
+    rough. Their square root, scaled to length 1 (`sklearn.preprocessing.Normalizer`),
+    is gentler.
+
     Ctrl-C during `fit` ends the training: the classifier is as after the last complete
     epoch, and a warning says so. In the first epoch the interrupt is raised.
 
@@ -151,7 +155,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
-        "hidden_units": [tuple, list],
+        "hidden_units": "no_validation",  # by check_units
     }
 
     def __init__(
@@ -196,7 +200,16 @@ class DenseHeadClassifier(BaseNetworkClassifier):
     def _check_data(self, X, *, reset):
         # float16 features stay what they are in memory, each batch is converted.
         dtypes = [np.float32, np.float16]
-        return ArrayData(validate_data(self, X, reset=reset, dtype=dtypes))
+        try:
+            return ArrayData(validate_data(self, X, reset=reset, dtype=dtypes))
+        except ValueError as error:
+            if "convert string to float" not in str(error):
+                raise
+            raise ValueError(
+                f"{error}. DenseHeadClassifier takes features, not paths: put a "
+                "VGG16BottleneckTransformer before it. In a pipeline, X_val goes "
+                'through the steps before with Pipeline(transform_input=["X_val"]).'
+            ) from error
 
     def _describe_network(self, data, n_outputs):
         units = check_units("hidden_units", self.hidden_units)

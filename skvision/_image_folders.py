@@ -7,7 +7,8 @@ from sklearn.utils import Bunch, check_random_state
 
 #: What :func:`load_image_files` takes for an image, in lower or upper case.
 IMAGE_EXTENSIONS = tuple(
-    ".bmp .gif .jfif .jpe .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()
+    ".avif .bmp .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg .pgm .png .ppm .tif .tiff "
+    ".webp".split()
 )
 
 _SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}

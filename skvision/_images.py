@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from sklearn.utils.validation import validate_data
 
-from skvision._decode import FORMATS, decode_image, resize
+from skvision._decode import decode_image, resize
 from skvision.exceptions import ImageReadError
 
 _ACCEPTED = (
@@ -159,10 +159,15 @@ def _check_path(i, value):
     """Return element `i` of X as a plain str."""
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(path, str):
-        hint = " (os.fsdecode makes a str of it)" if isinstance(path, bytes) else ""
-        raise ValueError(
-            f"X[{i}] is of type {type(value).__name__}{hint}, not a path. {_ACCEPTED}"
-        )
+        kind = type(value).__name__
+        hint = ""
+        if isinstance(path, bytes):
+            hint = " (os.fsdecode makes a str of it)"
+        elif kind in ("NoneType", "NAType") or (
+            isinstance(value, float) and value != value
+        ):
+            hint = " (it is a missing value)"
+        raise ValueError(f"X[{i}] is of type {kind}, not a path{hint}. {_ACCEPTED}")
     if not path:
         raise ValueError(f"X[{i}] is an empty string, not the path of an image.")
     return str.__str__(path)
@@ -196,7 +201,7 @@ def _naming(images, i, path, way_on):
 def _cause(error):
     """Say what went wrong, without a buffer's address or the path once more."""
     if isinstance(error, UnidentifiedImageError):
-        text = f"not a complete image in one of the formats {', '.join(FORMATS)}"
+        text = "it is not a complete image in a format that Pillow reads here"
     else:
         text = str(getattr(error, "strerror", None) or error).rstrip(".")
     # What Pillow quotes from a file may be unprintable.

@@ -185,9 +185,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
-        "image_size": [tuple, list],
+        "image_size": "no_validation",  # by check_image_size
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
-        "filters": [tuple, list],
+        "filters": "no_validation",  # by check_units
         "dense_units": [positive_integer],
         "augmenter": [ImageAugmenter, None],
     }
@@ -249,7 +249,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     def _image_size(self):
         smallest = 1
-        for _ in self.filters:  # halved, after 3 x 3 filters without padding
+        for _ in check_units(
+            "filters", self.filters
+        ):  # halved, after 3 x 3 filters without padding
             smallest = 2 * smallest + 2
         return check_image_size(self.image_size, smallest)
 

@@ -84,9 +84,11 @@ def check_image_size(image_size, smallest=1):
 
 def check_units(name, units):
     """Return the parameter `name` as a tuple of positive int, one for each layer."""
-    if not all(isinstance(n, Integral) and n > 0 for n in units):
+    if not isinstance(units, tuple | list) or not all(
+        isinstance(n, Integral) and n > 0 for n in units
+    ):
         raise ValueError(
-            f"The {name!r} parameter must hold a positive int for each layer. Got "
-            f"{units!r} instead."
+            f"The {name!r} parameter must be a tuple or list with a positive int for "
+            f"each layer, as in (64,). Got {units!r} instead."
         )
     return tuple(int(n) for n in units)

@@ -7,11 +7,13 @@ are the endings of file names that are taken for images, in lower or upper case.
 
 from skvision._digits import get_data_home, load_digit_images
 from skvision._dogs_vs_cats import arrange_dogs_vs_cats
+from skvision._image_check import check_image_files
 from skvision._image_folders import IMAGE_EXTENSIONS, load_image_files
 
 __all__ = [
     "IMAGE_EXTENSIONS",
     "arrange_dogs_vs_cats",
+    "check_image_files",
     "get_data_home",
     "load_digit_images",
     "load_image_files",

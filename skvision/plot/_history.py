@@ -122,9 +122,10 @@ class TrainingHistoryDisplay:
 
         Parameters
         ----------
-        estimator : estimator with the attributes `history_` and `best_epoch_`
-            Any fitted classifier of skvision, a fitted pipeline that ends with one, or
-            a fitted search over one.
+        estimator : fitted estimator
+            Any classifier of skvision, a pipeline that ends with one, or a search over
+            one. Its best epoch is marked if it had `early_stopping`, which keeps the
+            weights of that epoch.
         ax : array-like of 2 matplotlib Axes, default=None
             The axes for the loss and for the accuracy. None makes a new figure.
         line_kw : dict, default=None
@@ -153,7 +154,8 @@ class TrainingHistoryDisplay:
             )
         return cls.from_history(
             classifier.history_,
-            getattr(classifier, "best_epoch_", None),
+            # Without early stopping the weights are those of the last epoch.
+            classifier.best_epoch_ if classifier.early_stopping else None,
             ax=ax,
             line_kw=line_kw,
         )
