@@ -106,7 +106,7 @@ class Extraction:
         """Yield as `stream` does, from the network, and write to the store."""
         network, n_rows = self.load_network()
         progress = self.progress(len(missing))
-        todo = _from_own_start(chunks(missing, n_rows))
+        todo = _in_own_order(chunks(missing, n_rows))
         unsaved = {}
 
         def run(chunk):
@@ -160,12 +160,12 @@ class Extraction:
         return self.images.decode(index, data, self.image_size, self.interpolation)
 
 
-def _from_own_start(pieces):
-    """`pieces`, in a worker turned round to start elsewhere than other workers do.
+def _in_own_order(pieces):
+    """`pieces`, in a worker in an order that no other worker has.
 
     Workers of a search ask for the same images at the same time. Each looks in the
-    store before it computes a chunk; if all walked in step they would all compute
-    everything, from different starts they share the work.
+    store before it computes a piece; if all walked in step they would all compute
+    everything, in different orders they share the work.
     """
     in_main = (
         multiprocessing.current_process().name == "MainProcess"
@@ -173,8 +173,8 @@ def _from_own_start(pieces):
     )
     if in_main:
         return pieces
-    start = hash((os.getpid(), threading.get_ident())) % len(pieces)
-    return pieces[start:] + pieces[:start]
+    rng = np.random.default_rng([os.getpid(), threading.get_ident()])
+    return [pieces[i] for i in rng.permutation(len(pieces))]
 
 
 def _cast(features, dtype):

@@ -28,7 +28,7 @@ class ImageData:
         The images if they were decoded before.
     """
 
-    most_rows_to_predict = 4  # in one pass, see `rows_per_pass`
+    most_rows_to_predict = 4  # in one pass: a single image is not to wait for 16
 
     def __init__(
         self, images, image_size, interpolation, augmenter, indices=None, pixels=None

@@ -804,7 +804,7 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         (["a", None], r"X\[1\] is of type NoneType, not a path .it is a missing value"),
         (["a", 1.5], r"X\[1\] is of type float, not a path"),
         ([1, "a"], r"X\[0\] is of type int, not a path"),
-        (["a", b"b"], r"X\[1\] is of type bytes \(os.fsdecode"),
+        (["a", b"b"], r"X\[1\] is of type bytes, not a path \(os.fsdecode"),
         ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
         (["a", ""], r"X\[1\] is an empty string"),
         (
