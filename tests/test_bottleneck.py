@@ -512,4 +512,4 @@ print(sum(counted))
         for _ in range(2)
     ]
     computed = [int(worker.communicate()[0]) for worker in workers]
-    assert 120 <= sum(computed) < 1.75 * 120
+    assert 120 <= sum(computed) < 1.9 * 120

@@ -43,7 +43,8 @@ def test_best_classic_pipeline(data, default_features):
         model = make_pipeline(*steps).fit(X, train.target)
         scores[name] = model.score(X_val, validation.target)
     print(f"\nlogistic regression on the default features: {scores}")
-    assert scores["square root, L2 norm"] >= 0.98
+    # 0.980 measured; on another processor an image or two may fall the other way.
+    assert scores["square root, L2 norm"] >= 0.9775
     assert scores["plain"] >= 0.965
 
 
@@ -82,4 +83,5 @@ def test_the_posts_recipe(data):
         f"{np.mean(ours):.4f}; plain Keras {np.round(theirs, 4)} mean "
         f"{np.mean(theirs):.4f}"
     )
-    assert abs(np.mean(ours) - np.mean(theirs)) <= 0.01
+    # 0.0001 measured; the seeds alone make a standard error of 0.005.
+    assert abs(np.mean(ours) - np.mean(theirs)) <= 0.015

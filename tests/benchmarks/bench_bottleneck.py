@@ -156,7 +156,7 @@ print(min(seconds[peer]) / min(seconds[ours]))
     print(
         f"\nKeras' loader takes {ratio:.1f} times as long; mean diff {difference:.2f}"
     )
-    assert ratio >= 3
+    assert ratio >= 2.5  # 3.4 measured
     assert difference <= 1
 
 
