@@ -138,11 +138,11 @@ def vgg16_extractor(weights, digest, layer, pooling, preprocessing):
 def rows_per_pass(batch_size):
     """Images in one forward pass: few on a CPU, `batch_size` on a GPU.
 
-    A CPU is nearly as fast with 8 as with 32, several passes at once, and a single
-    image costs no more than 8: every pass has one shape, padded, so that the features
+    A CPU is nearly as fast with 16 as with 32, several passes at once, and a single
+    image costs no more than 16: every pass has one shape, padded, so that the features
     of an image do not depend on its neighbours.
     """
-    return batch_size if tf.config.list_physical_devices("GPU") else 8
+    return batch_size if tf.config.list_physical_devices("GPU") else 16
 
 
 def progress_bar(total, unit, verbose):
