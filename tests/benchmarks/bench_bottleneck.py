@@ -203,12 +203,14 @@ import sys
 import numpy as np
 from skvision import VGG16BottleneckTransformer, _networks
 paths = {paths!r} * (int(sys.argv[1]) // 200)
-real = _networks.vgg16_extractor
+real, n_passes = _networks.vgg16_extractor, 0
 def extractor(*args):
     extract = real(*args)
     def run(images):
-        # One pass in 50 is real, so that the network's memory counts as well.
-        if np.random.random() < 0.02:
+        global n_passes
+        n_passes += 1
+        # The first passes are real, and one in 50 later: the network's memory counts.
+        if n_passes <= 12 or n_passes % 50 == 0:
             return extract(images)
         return np.tile(images.mean(axis=(1, 2, 3), dtype="float32")[:, None], 512)
     return run
