@@ -36,7 +36,7 @@ def _configure():
 def traced(function):
     """Let TensorFlow trace `function`.
 
-    XLA halves the speed of convolutions on a CPU, hence no jit_compile. The warning of
+    XLA slows convolutions down on a CPU, hence no jit_compile. The warning of
     frequent tracing would come for every new architecture of a search.
     """
     function = tf.function(function, jit_compile=False, autograph=False)

@@ -124,7 +124,8 @@ class VGG16BottleneckTransformer(
 
     A forward pass costs about 13 GFLOP for an image of 150 x 150 pixels. Memory holds
     the features and a few images, never all of them. TensorFlow is loaded when an image
-    has to go through the network, once per process (it takes about 0.7 GB).
+    has to go through the network, once per process (0.7 GB, and 1.3 GB with VGG16
+    at work).
 
     References
     ----------
