@@ -14,7 +14,7 @@ import tensorflow as tf
 from skvision import _process as process
 from skvision._parallel import n_threads
 
-__all__ = ["check_usable_here", "keras", "tf", "traced"]
+__all__ = ["check_usable_here", "compiled", "keras", "tf", "traced"]
 
 
 def _configure():
@@ -42,6 +42,16 @@ def traced(function):
     function = tf.function(function, jit_compile=False, autograph=False)
     function._omit_frequent_tracing_warning = True  # private; without it only noise
     return function
+
+
+def compiled(function):
+    """Let XLA compile `function`, a part of a traced one, for a CPU.
+
+    It makes one loop of many operations on large arrays. A GPU has better kernels for
+    the few that we compile.
+    """
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    return tf.function(function, jit_compile=on_cpu, autograph=False)
 
 
 def check_usable_here():

@@ -9,11 +9,9 @@ Types and the order of axes are said for each layer, so that Keras' global setti
 import functools
 
 from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._layers import FLOAT, IMAGES, convolution
 from skvision._vgg16_tables import combined_digest, layer_digest, vgg16_layers
 from skvision._weights import load_vgg16_weights
-
-FLOAT = {"dtype": "float32"}
-IMAGES = {"dtype": "float32", "data_format": "channels_last"}
 
 layers = keras.layers
 
@@ -22,48 +20,29 @@ def _input(shape, name):
     return keras.Input(shape, name=name, **FLOAT)
 
 
-def _dense(units, name, activation=None):
-    return layers.Dense(
-        units, activation=activation, kernel_initializer="zeros", name=name, **FLOAT
-    )
-
-
-def _convolution(filters, name, padding):
-    return layers.Conv2D(
-        filters,
-        3,
-        padding=padding,
-        activation="relu",
-        kernel_initializer="zeros",
-        name=name,
-        **IMAGES,
-    )
-
-
-def dense_head(n_features, hidden_units, n_outputs, *, dropout):
+def dense_head(n_features, hidden_units, n_outputs, *, parts):
     """The post's small fully-connected network, from features to logits.
 
-    `dropout` makes a dropout layer from a name.
+    `parts` are `TrainedLayers` or `KerasLayers`.
     """
     x = inputs = _input((n_features,), "features")
     for i, units in enumerate(hidden_units, start=1):
-        x = _dense(units, f"dense_{i}", "relu")(x)
-        x = dropout(name=f"dropout_{i}")(x)
-    logits = _dense(n_outputs, "logits")(x)
+        x = parts.dense(units, f"dense_{i}", "relu")(x)
+        x = parts.dropout(f"dropout_{i}")(x)
+    logits = parts.dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="dense_head")
 
 
-def scratch_cnn(image_size, filters, dense_units, n_outputs, *, dropout):
+def scratch_cnn(image_size, filters, dense_units, n_outputs, *, parts):
     """The post's small convnet, from images with values 0 to 255 to logits."""
     inputs = _input((*image_size, 3), "images")
     x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(inputs)
     for i, n_filters in enumerate(filters, start=1):
-        x = _convolution(n_filters, f"conv_{i}", padding="valid")(x)
-        x = layers.MaxPooling2D(2, name=f"pool_{i}", **IMAGES)(x)
+        x = parts.pooled_convolution(n_filters, i)(x)
     x = layers.Flatten(name="flatten", **IMAGES)(x)
-    x = _dense(dense_units, "dense", "relu")(x)
-    x = dropout(name="dropout")(x)
-    logits = _dense(n_outputs, "logits")(x)
+    x = parts.dense(dense_units, "dense", "relu")(x)
+    x = parts.dropout("dropout")(x)
+    logits = parts.dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="scratch_cnn")
 
 
@@ -81,7 +60,7 @@ def vgg16_base():
         if name.endswith("pool"):
             x = layers.MaxPooling2D(2, name=name, **IMAGES)(x)
         else:
-            x = _convolution(n_filters, name, padding="same")(x)
+            x = convolution(n_filters, name, padding="same")(x)
     return keras.Model(inputs, x, name="vgg16")
 
 

@@ -19,38 +19,10 @@ import numpy as np
 
 from skvision import _networks
 from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._layers import KerasLayers, TrainedLayers
 from skvision._parallel import chunks, map_ahead, n_threads
 
 MAX_IDLE_PROGRAMS = 8
-
-
-class Dropout(keras.layers.Layer):
-    """Dropout whose rate and seed are inputs of the program.
-
-    Keras' own layer holds its rate in the graph, so each rate of a search would need
-    a graph of its own, and its seed in a generator with a state.
-    """
-
-    def __init__(self, name, position):
-        super().__init__(name=name, dtype="float32")
-        self.position = position
-        self.rate = self.add_weight(
-            shape=(),
-            dtype="float32",
-            initializer="zeros",
-            trainable=False,
-            name="rate",
-        )
-        self.seed = self.add_weight(
-            shape=(2,), dtype="int32", initializer="zeros", trainable=False, name="seed"
-        )
-
-    def call(self, inputs, training=False):
-        if not training:
-            return inputs
-        seed = self.seed.value + tf.constant([self.position, 0])
-        drawn = tf.random.stateless_uniform(tf.shape(inputs), seed)
-        return tf.where(drawn >= self.rate, inputs / (1 - self.rate), 0)
 
 
 def optimizer_config(optimizer, learning_rate):
@@ -85,9 +57,10 @@ class Program:
 
     def __init__(self, network, batch_size, optimizer=None):
         builder, *arguments = network
-        self.dropouts = []
-        self.model = getattr(_networks, builder)(*arguments, dropout=self._dropout)
-        self.batch_size = batch_size
+        parts = TrainedLayers()
+        self.model = getattr(_networks, builder)(*arguments, parts=parts)
+        self.dropouts = parts.dropouts
+        self.n_passes, self.rows = _passes(self.model, batch_size)
         self.binary = self.model.output.shape[-1] == 1
         if optimizer is not None:
             self.optimizer = _build_optimizer(optimizer)
@@ -111,10 +84,6 @@ class Program:
     def is_intact(self):
         """Whether nobody, such as a callback, has exchanged a part of it."""
         return self._variables() == self._built_of
-
-    def _dropout(self, name):
-        self.dropouts.append(Dropout(name, position=len(self.dropouts)))
-        return self.dropouts[-1]
 
     def load(self, state, learning_rate):
         """Take over where `state` is; its optimizer is None at the first epoch."""
@@ -161,7 +130,8 @@ class Program:
     def train_on_batch(self, inputs, y, sample_weight, seed, l1, l2):
         """One step; return the summed loss and the summed weight of what is right."""
         n = tf.constant(len(y), tf.float32)
-        batch = (self._padded(values) for values in (inputs, y, sample_weight))
+        n_rows = self.n_passes * self.rows
+        batch = (_padded(values, n_rows) for values in (inputs, y, sample_weight))
         penalties = tf.constant([l1, l2], tf.float32) if l1 or l2 else None
         loss, correct = self._train_step(*batch, n, tf.constant(seed), penalties)
         return float(loss), float(correct)
@@ -170,30 +140,51 @@ class Program:
         """Logits of shape (n, n_outputs), in batches of the one shape."""
         n = len(data)
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        order = chunks(np.arange(n), self.batch_size)
+        order = chunks(np.arange(n), self.rows)
         for indices, inputs in zip(order, prepared(data.batch, order), strict=True):
-            logits = self._logits(self._padded(inputs))
+            logits = self._logits(_padded(inputs, self.rows))
             outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
 
-    def _padded(self, values):
-        missing = self.batch_size - len(values)
-        if missing:
-            values = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
-        return tf.constant(values)
-
     def _train_step_eagerly(self, inputs, y, sample_weight, n, seed, penalties):
+        sums = self._sums_over_passes([inputs, y, sample_weight], seed)
+        (loss, correct), gradients = sums[:2], [g / n for g in sums[2:]]
+        variables = self.model.trainable_variables
+        if penalties is not None:
+            with tf.GradientTape() as tape:
+                penalty = self._penalty(penalties)
+            loss += n * penalty
+            of_penalty = tape.gradient(penalty, variables)
+            pairs = zip(gradients, of_penalty, strict=True)
+            gradients = [g if p is None else g + p for g, p in pairs]
+        self.optimizer.apply(gradients, variables)
+        return loss, correct
+
+    def _sums_over_passes(self, batch, seed):
+        """Loss, weight of what is right, gradients: sums over the rows of a batch."""
+        if self.n_passes == 1:
+            return self._one_pass(*batch, seed)
+        batch = [tf.reshape(v, (self.n_passes, -1, *v.shape[1:])) for v in batch]
+
+        def add_pass(i, *sums):
+            seed_of_pass = seed + tf.stack([1000 * i, 0])
+            new = self._one_pass(*(v[i] for v in batch), seed_of_pass)
+            return i + 1, *(s + n for s, n in zip(sums, new, strict=True))
+
+        zeros = [tf.zeros(v.shape) for v in self.model.trainable_variables]
+        start = [tf.constant(0), tf.constant(0.0), tf.constant(0.0), *zeros]
+        is_on = lambda i, *_: i < self.n_passes  # noqa: E731
+        return tf.while_loop(is_on, add_pass, start, parallel_iterations=1)[1:]
+
+    def _one_pass(self, inputs, y, sample_weight, seed):
         for layer in self.dropouts:
             layer.seed.assign(seed)
         with tf.GradientTape() as tape:
             logits = self.model(inputs, training=True)
             losses, hits = self._losses(logits, y)
-            loss = tf.reduce_sum(sample_weight * losses) / n
-            if penalties is not None:
-                loss += self._penalty(penalties)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return n * loss, tf.reduce_sum(sample_weight * hits)
+            loss = tf.reduce_sum(sample_weight * losses)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        return [loss, tf.reduce_sum(sample_weight * hits), *gradients]
 
     def _losses(self, logits, y):
         """Cross-entropy of each row, and 1.0 where the row is right."""
@@ -214,6 +205,27 @@ class Program:
         l1 = tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
         l2 = tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
         return penalties[0] * l1 + penalties[1] * l2
+
+
+def _passes(model, batch_size):
+    """Return in how many passes a batch goes through the network, and rows in each.
+
+    The largest array of a pass is to stay below 32 MB. For larger ones the C library
+    asks the system for new memory each time, and to touch that for the first time takes
+    as long as to compute what goes into it.
+    """
+    largest = 4 * max(getattr(layer, "n_values", 0) for layer in model.layers)
+    if not largest or tf.config.list_physical_devices("GPU"):
+        return 1, batch_size
+    n_passes = -(-batch_size // max(1, 2**25 // largest))
+    return n_passes, -(-batch_size // n_passes)
+
+
+def _padded(values, n_rows):
+    missing = n_rows - len(values)
+    if missing:
+        values = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+    return tf.constant(values)
 
 
 _idle = OrderedDict()
@@ -258,12 +270,7 @@ def _without_learning_rate(optimizer):
 def build_model(network, weights, dropout):
     """The whole network as a Keras model of standard layers, to probabilities."""
     builder, *arguments = network
-    model = getattr(_networks, builder)(
-        *arguments,
-        dropout=lambda name: keras.layers.Dropout(
-            dropout, seed=0, name=name, dtype="float32"
-        ),
-    )
+    model = getattr(_networks, builder)(*arguments, parts=KerasLayers(dropout))
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
     return _networks.with_probabilities(model)

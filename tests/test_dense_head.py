@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skvision import DenseHeadClassifier, _programs, _training
+from skvision import DenseHeadClassifier, _layers, _programs, _training
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 ACCURACY_EXPECTED = 0.9
@@ -175,7 +175,7 @@ def test_same_steps_as_keras(monkeypatch):
 
 
 def test_dropout_drops_and_keeps_the_mean():
-    layer = _programs.Dropout("dropout", position=0)
+    layer = _layers.Dropout("dropout", position=0)
     layer.rate.assign(0.3)
     layer.seed.assign([1, 2])
     ones = tf.ones((200, 100))
