@@ -116,9 +116,9 @@ def strict_checks():
             yield pytest.param(estimator, name, marks=marks, id=label)
 
 
-# The checks of set_output fit on a data frame and transform an array, as they do with
+# The checks of set_output fit on an array and transform a data frame, as they do with
 # every estimator of scikit-learn.
-@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize(("estimator", "name"), list(strict_checks()))
 def test_checks_that_scikit_learn_keeps_for_itself(estimator, name):
     run(getattr(estimator_checks, name), type(estimator).__name__, estimator)
