@@ -40,7 +40,9 @@ def check_constructor_only_assigns(name, estimator):
         except Exception as error:
             message = f"The constructor of {name} must take any {key!r}: fit checks it."
             raise AssertionError(message) from error
-        assert getattr(made, key) is given, f"{name} changes {key!r} in its constructor."
+        assert getattr(made, key) is given, (
+            f"{name} changes {key!r} in its constructor."
+        )
     extra = sorted(vars(type(estimator)(**params)).keys() - params.keys())
     assert not extra, f"The constructor of {name} sets what is no parameter: {extra}."
 
