@@ -33,6 +33,7 @@ def check_types_of_labels(name, estimator):
     """Labels of any type come back as they were given, and sorted in `classes_`."""
     data = sample()
     expected = fitted(estimator, data._replace(y=1 - data.y)).predict(data.paths)
+    expected = expected.astype(int)
     for kind, labels in _LABELS.items():
         order = np.argsort(labels)
         y = labels[order][1 - data.y]

@@ -38,9 +38,12 @@ def check_pickle(name, estimator):
     what = f"{name}, pickled before the fit"
     assert_same(outputs(new.fit(data.paths, data.y), data.paths), expected, what)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-        loaded = pickle.loads(pickle.dumps(ready, protocol))
         what = f"{name}, pickled with protocol {protocol}"
-        assert_same(outputs(loaded, data.paths), expected, what, **_EXACT)
+        try:
+            results = outputs(pickle.loads(pickle.dumps(ready, protocol)), data.paths)
+        except Exception as error:
+            raise AssertionError(f"{what}: it fails.") from error
+        assert_same(results, expected, what, **_EXACT)
 
 
 def check_joblib(name, estimator):
