@@ -5,6 +5,8 @@ import os
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Before SciPy is imported: else one of scikit-learn's checks is skipped.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

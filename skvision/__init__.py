@@ -17,6 +17,7 @@ _MODULES = {
     "ScratchCNNClassifier": "skvision._scratch_cnn",
     "VGG16BottleneckTransformer": "skvision._bottleneck",
     "datasets": "skvision.datasets",
+    "estimator_checks": "skvision.estimator_checks",
     "exceptions": "skvision.exceptions",
     "plot": "skvision.plot",
 }
@@ -28,6 +29,7 @@ __all__ = [
     "VGG16BottleneckTransformer",
     "__version__",
     "datasets",
+    "estimator_checks",
     "exceptions",
     "plot",
 ]

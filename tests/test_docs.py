@@ -19,7 +19,13 @@ import skvision
 docscrape = pytest.importorskip("numpydoc.docscrape", reason="numpydoc reads docs")
 
 DOCS = Path(__file__).parents[1] / "docs"
-MODULES = [skvision, skvision.datasets, skvision.exceptions, skvision.plot]
+MODULES = [
+    skvision,
+    skvision.datasets,
+    skvision.estimator_checks,
+    skvision.exceptions,
+    skvision.plot,
+]
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in MODULES

@@ -1,0 +1,141 @@
+"""scikit-learn's own checks, all of them, on estimators that take images.
+
+Of an estimator whose tags say that it takes strings, `check_estimator` runs a single
+check. `rows_as_images` lets all of them run.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import (
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+
+from skvision import ScratchCNNClassifier, VGG16BottleneckTransformer
+from skvision.estimator_checks import rows_as_images
+
+TRAINING = {"epochs": 15, "learning_rate": 0.02, "batch_size": 32, "dropout": 0.0}
+
+# Each estimator and the number of checks that scikit-learn has for its kind: 55 for a
+# classifier, 7 more with weights of samples and 1 with weights of classes; 47 for a
+# transformer, 1 less that is about types that go through, and 1 less without a fit.
+ESTIMATORS = {
+    ScratchCNNClassifier(
+        image_size=(8, 8),
+        interpolation="nearest",
+        filters=(16,),
+        dense_units=32,
+        random_state=0,
+        **TRAINING,
+    ): 63,
+    VGG16BottleneckTransformer(
+        weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
+    ): 45,
+}
+ADAPTED = [rows_as_images(estimator) for estimator in ESTIMATORS]
+
+EXPECTED_FAILED_CHECKS = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "Training in mini-batches: a repeated sample lands in other batches than one "
+        "with a weight of 2."
+    ),
+    "check_get_feature_names_out_error": (
+        "Without a fit there is nothing to wait for: the parameters alone say how many "
+        "features there are, and transform works as well."
+    ),
+}
+
+
+def expected_failures(estimator):
+    names = {
+        True: "check_sample_weight_equivalence_on_dense_data",
+        False: "check_get_feature_names_out_error",
+    }
+    name = names[is_classifier(estimator)]
+    return {name: EXPECTED_FAILED_CHECKS[name]}
+
+
+def run(check, *args):
+    """Run a check that must not be skipped."""
+    try:
+        check(*args)
+    except estimator_checks.SkipTest as skip:
+        pytest.fail(f"skipped: {skip}")
+
+
+@parametrize_with_checks(
+    ADAPTED, expected_failed_checks=expected_failures, xfail_strict=True
+)
+def test_scikit_learn_checks(estimator, check):
+    run(check, estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_so_many_checks_run(estimator):
+    assert os.environ["SCIPY_ARRAY_API"] == "1", "else one check is skipped"
+    adapted = rows_as_images(estimator)
+    assert len(list(estimator_checks_generator(adapted))) == ESTIMATORS[estimator]
+    with pytest.warns(SkipTestWarning, match="Can't test estimator"):
+        assert len(list(estimator_checks_generator(estimator))) == 1
+
+
+# What scikit-learn runs on its own estimators and on no others
+
+OF_ALL = [
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_param_validation",
+]
+OF_CLASSIFIERS = ["check_all_zero_sample_weights_error"]
+OF_TRANSFORMERS = [
+    "check_get_feature_names_out_error",
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_global_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_set_output_transform_polars",
+]
+
+
+def strict_checks():
+    for estimator in ADAPTED:
+        names = OF_ALL + (
+            OF_CLASSIFIERS if is_classifier(estimator) else OF_TRANSFORMERS
+        )
+        for name in names:
+            reason = expected_failures(estimator).get(name)
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            label = f"{type(estimator).__name__}-{name}"
+            yield pytest.param(estimator, name, marks=marks, id=label)
+
+
+# The checks of set_output fit on an array and transform a data frame, as they do with
+# every estimator of scikit-learn.
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize(("estimator", "name"), list(strict_checks()))
+def test_checks_that_scikit_learn_keeps_for_itself(estimator, name):
+    run(getattr(estimator_checks, name), type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [estimator for estimator in ADAPTED if is_classifier(estimator)],
+    ids=lambda e: type(e).__name__,
+)
+def test_names_of_columns_with_a_prediction_in_fit(estimator):
+    estimator = clone(estimator).set_params(early_stopping=True, n_iter_no_change=1)
+    name = type(estimator).__name__
+    run(estimator_checks.check_dataframe_column_names_consistency, name, estimator)
+
+
+def test_so_many_more_checks_run():
+    counts = Counter(type(p.values[0]).__name__ for p in strict_checks())
+    assert counts["ScratchCNNClassifier"] == 4
+    assert counts["VGG16BottleneckTransformer"] == 11
