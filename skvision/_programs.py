@@ -210,14 +210,14 @@ class Program:
 def _passes(model, batch_size):
     """Return in how many passes a batch goes through the network, and rows in each.
 
-    The largest array of a pass is to stay below 32 MB. For larger ones the C library
-    asks the system for new memory each time, and to touch that for the first time takes
-    as long as to compute what goes into it.
+    The largest array of a pass is to stay below 16 MB. Larger ones, several of them
+    alive, the C library soon gives back to the system, and to touch new memory for the
+    first time takes as long as to compute what goes into it.
     """
     largest = 4 * max(getattr(layer, "n_values", 0) for layer in model.layers)
     if not largest or tf.config.list_physical_devices("GPU"):
         return 1, batch_size
-    n_passes = -(-batch_size // max(1, 2**25 // largest))
+    n_passes = -(-batch_size // max(1, 2**24 // largest))
     return n_passes, -(-batch_size // n_passes)
 
 
