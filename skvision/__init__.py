@@ -13,6 +13,7 @@ from skvision._version import __version__
 # Public name -> module. Loaded at first use: `import skvision` is light.
 _MODULES = {
     "DenseHeadClassifier": "skvision._dense_head",
+    "FineTunedVGGClassifier": "skvision._fine_tuned_vgg",
     "ImageAugmenter": "skvision._augmenter",
     "ScratchCNNClassifier": "skvision._scratch_cnn",
     "VGG16BottleneckTransformer": "skvision._bottleneck",
@@ -24,6 +25,7 @@ _MODULES = {
 
 __all__ = [
     "DenseHeadClassifier",
+    "FineTunedVGGClassifier",
     "ImageAugmenter",
     "ScratchCNNClassifier",
     "VGG16BottleneckTransformer",

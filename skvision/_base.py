@@ -29,6 +29,7 @@ _PLANNED = (
     "l1",
     "l2",
     "n_iter_no_change",
+    "verbose",
 )
 
 
@@ -43,8 +44,11 @@ class ArrayData:
     def __len__(self):
         return len(self.X)
 
-    def load(self):
-        """Return the data, ready to be read in every epoch."""
+    def load(self, seed=None):
+        """Return the data, ready to be read in every epoch.
+
+        Those that are trained on get the seed of their random transformations.
+        """
         return self
 
     def take(self, indices):
@@ -134,7 +138,7 @@ class BaseNetworkClassifier(
         """Return the attributes of the fitted classifier, and set none of them yet."""
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
-        data = self._check_data(X, reset=True).load()
+        data = self._check_data(X, reset=True).load(seed)
         if any(values is not None for values in validation):
             validation = self._check_validation(*validation, classes)
         else:
@@ -321,42 +325,65 @@ class BaseNetworkClassifier(
     def _train(self, train, validation, classes, seed, X, y):
         """Train the network, and return the attributes of the fitted classifier."""
         from skvision import _training
-        from skvision._checkpoint import Checkpoint
 
         n_outputs = 1 if len(classes) == 2 else len(classes)
         network = self._describe_network(train[0], n_outputs)
         state = _training.TrainingState(**self._former_fit(network))
+        checkpoints = []
+        if state.weights is None and not self._prepare(
+            state, network, train, validation, seed, checkpoints
+        ):
+            return self._fitted_attributes(network, classes, state)
         n_epochs = state.epoch + self.epochs
-        checkpoint = None
-        if self.checkpoint_dir is not None:
-            checkpoint = Checkpoint(
-                self.checkpoint_dir,
-                self._fingerprint(network, train, validation, state, seed),
-            )
-            vars(state).update(checkpoint.read())
+        checkpoint = self._checkpoint(network, train, validation, state, seed)
+        checkpoints.append(checkpoint)
 
         def fitted_attributes(state):
             return self._fitted_attributes(network, classes, state)
 
         tasks = EpochTasks(self, n_epochs - state.epoch, fitted_attributes, X=X, y=y)
-        plan = _training.TrainingPlan(
+        plan = self._plan(
             network=network,
             data=train,
             validation=validation,
+            seed=seed,
             optimizer=self._optimizer_config(),
             epochs=n_epochs,
-            seed=seed,
-            tasks=tasks,
             checkpoint=checkpoint,
+            tasks=tasks,
             callbacks=list(self.callbacks or ()),
-            verbose=self.verbose,
-            **{name: getattr(self, name) for name in _PLANNED},
         )
         is_done = _training.train(plan, state)
         tasks.end_fit(state)
-        if checkpoint is not None and is_done:
-            checkpoint.remove()
+        if is_done:
+            for checkpoint in filter(None, checkpoints):
+                checkpoint.remove()
         return fitted_attributes(state)
+
+    def _plan(self, **settings):
+        """Return a `TrainingPlan` of `settings`, and of the parameters for the rest."""
+        from skvision import _training
+
+        planned = {name: getattr(self, name) for name in _PLANNED}
+        return _training.TrainingPlan(**planned | settings)
+
+    def _prepare(self, state, network, train, validation, seed, checkpoints):
+        """Set in `state` what the training starts from, unless it is random.
+
+        Return whether it is to start, or was interrupted before.
+        """
+        return True
+
+    def _checkpoint(self, network, train, validation, state, seed):
+        """Bring `state` up to date with the checkpoint there is; return where it is."""
+        from skvision._checkpoint import Checkpoint
+
+        if self.checkpoint_dir is None:
+            return None
+        content = self._fingerprint(network, train, validation, state, seed)
+        checkpoint = Checkpoint(self.checkpoint_dir, content)
+        vars(state).update(checkpoint.read())
+        return checkpoint
 
     def _former_fit(self, network):
         """With `warm_start`, what the training is to go on from."""
@@ -375,7 +402,7 @@ class BaseNetworkClassifier(
         return {
             "classes_": classes,
             "history_": state.history,
-            "loss_curve_": state.history["loss"],
+            "loss_curve_": state.history.get("loss", []),
             "n_iter_": state.epoch,
             "validation_scores_": state.history.get("val_accuracy"),
             "best_validation_score_": None if score is None else score[0],
@@ -399,7 +426,8 @@ class BaseNetworkClassifier(
     def _fingerprint(self, network, train, validation, state, seed):
         """Yield all that decides what a training ends with."""
         yield repr((__version__, network, seed, self._optimizer_config())).encode()
-        yield repr([(name, getattr(self, name)) for name in _PLANNED]).encode()
+        planned = [(n, getattr(self, n)) for n in _PLANNED if n != "verbose"]
+        yield repr(planned).encode()
         for part in (train, validation or ()):
             for values in part:
                 if isinstance(values, np.ndarray):

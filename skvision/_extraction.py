@@ -4,6 +4,7 @@ The way of the data: bytes -> digest -> in the store? -> decoded -> view -> netw
 store. Nothing here knows the network: it is handed over as a function.
 """
 
+import functools
 import multiprocessing
 import os
 import threading
@@ -79,16 +80,39 @@ class Extraction:
         if missing:
             yield from self._computed(rows, missing)
 
+    def fetch(self, pairs):
+        """Return the features of some pairs (index, view), one row each.
+
+        What is not in the store is computed, and written to it.
+        """
+        keys = [self._key(self.digests[index], view) for index, view in pairs]
+        found = {} if self.store is None else self._read(keys)
+        missing = {
+            key: (key, view, [index])
+            for key, (index, view) in zip(keys, pairs, strict=True)
+            if key not in found
+        }
+        if missing:
+            network, n_rows = self.load_network()
+            for chunk in chunks(list(missing.values()), n_rows):
+                computed = self._run(network, n_rows, chunk)
+                self._write(computed)
+                found |= computed
+        return np.stack([found[key] for key in keys])
+
+    @functools.cached_property
+    def digests(self):
+        """Of the content of each image; without a store its number, unread."""
+        if self.store is None:
+            return range(len(self.images))
+        with ThreadPoolExecutor(n_threads()) as pool:
+            digest = lambda i: content_digest(self.images.read_bytes(i))  # noqa: E731
+            return list(map_ahead(pool, digest, range(len(self.images)), 16))
+
     def _rows(self):
         """Return key -> (view, indices of the images that have this key)."""
         rows = {}
-        if self.store is None:
-            digests = range(len(self.images))
-        else:
-            with ThreadPoolExecutor(n_threads()) as pool:
-                digest = lambda i: content_digest(self.images.read_bytes(i))  # noqa: E731
-                digests = list(map_ahead(pool, digest, range(len(self.images)), 16))
-        for index, digest in enumerate(digests):
+        for index, digest in enumerate(self.digests):
             for view in self.views:
                 key = self._key(digest, view)
                 rows.setdefault(key, (view, []))[1].append(index)

@@ -54,7 +54,7 @@ class ImageData:
             self.pixels,
         )
 
-    def load(self):
+    def load(self, seed=None):
         """Decode all images now if they fit in memory."""
         shape = (len(self.images), *self.image_size, 3)
         if np.prod(shape, dtype=float) > MAX_BYTES_IN_MEMORY:

@@ -14,6 +14,7 @@ from skvision._vgg16_tables import combined_digest, layer_digest, vgg16_layers
 from skvision._weights import load_vgg16_weights
 
 layers = keras.layers
+N_BLOCKS = 5
 
 
 def _input(shape, name):
@@ -53,15 +54,48 @@ def with_probabilities(network):
     return keras.Model(network.input, outputs(network.output), name=network.name)
 
 
-def vgg16_base():
-    """VGG16's convolution base with the layer names of `keras.applications.VGG16`."""
-    x = inputs = _input((None, None, 3), "images")
-    for name, _, n_filters in vgg16_layers():
+def _vgg16_blocks(x, n_blocks):
+    """The last `n_blocks` blocks of VGG16's convolution base."""
+    for name, block, n_filters in vgg16_layers():
+        if block <= N_BLOCKS - n_blocks:
+            continue
         if name.endswith("pool"):
             x = layers.MaxPooling2D(2, name=name, **IMAGES)(x)
         else:
             x = convolution(n_filters, name, padding="same")(x)
-    return keras.Model(inputs, x, name="vgg16")
+    return x
+
+
+def vgg16_base():
+    """VGG16's convolution base with the layer names of `keras.applications.VGG16`."""
+    inputs = _input((None, None, 3), "images")
+    return keras.Model(inputs, _vgg16_blocks(inputs, N_BLOCKS), name="vgg16")
+
+
+def vgg16_top(shape, n_blocks, preprocessing, *, parts):
+    """The last blocks of VGG16, from the maps before them to flat features.
+
+    With all 5 blocks the maps are images with values 0 to 255, and preprocessed.
+    """
+    inputs = _input(shape, "images" if n_blocks == N_BLOCKS else "maps")
+    x = inputs
+    if n_blocks == N_BLOCKS and preprocessing == "rescale":
+        x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(x)
+    elif n_blocks == N_BLOCKS:
+        offset = [-103.939, -116.779, -123.68]
+        x = layers.Rescaling(1, offset, name="centring", **FLOAT)(x[..., ::-1])
+    x = layers.Flatten(name="flatten", **IMAGES)(_vgg16_blocks(x, n_blocks))
+    return keras.Model(inputs, x, name="vgg16_top")
+
+
+def fine_tuned_vgg(top, hidden_units, n_outputs, *, parts):
+    """`vgg16_top(*top)` and the small fully-connected network, to logits."""
+    base = vgg16_top(*top, parts=parts)
+    head = dense_head(base.output.shape[-1], hidden_units, n_outputs, parts=parts)
+    x = base.output
+    for layer in head.layers[1:]:
+        x = layer(x)
+    return keras.Model(base.input, x, name="fine_tuned_vgg")
 
 
 @functools.lru_cache(maxsize=2)
@@ -105,6 +139,11 @@ def _traced_extractor(weights, digest, layer, pooling, preprocessing):
         return POOLING[pooling](network(images, training=False))
 
     return traced(extract)
+
+
+def vgg16_weights(weights, digest):
+    """All weights of the base, kernel and bias of each layer in turn."""
+    return [v.numpy() for v in _vgg16(weights, digest).trainable_variables]
 
 
 def vgg16_extractor(weights, digest, layer, pooling, preprocessing):

@@ -5,6 +5,16 @@ from skvision._validation import CallbackSupportMixin
 _SUPPORTED = hasattr(CallbackSupportMixin, "_init_callback_context")
 
 
+class NoTasks:
+    """Stands in for `EpochTasks` in a training that is not to be reported."""
+
+    def begin_epoch(self):
+        pass
+
+    def end_epoch(self, state):
+        return False
+
+
 class EpochTasks:
     """The fit as a task of scikit-learn's callbacks, with its epochs as subtasks.
 

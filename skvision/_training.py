@@ -11,6 +11,7 @@ from skvision._checkpoint import Checkpoint
 from skvision._parallel import chunks
 from skvision._probabilities import log_probabilities
 from skvision._programs import borrow, prepared
+from skvision._sklearn_callbacks import NoTasks
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 # Streams of random numbers that are drawn from one seed.
@@ -49,10 +50,10 @@ class TrainingPlan:
     early_stopping: bool
     n_iter_no_change: int
     seed: int
-    callbacks: list
     verbose: int
     checkpoint: Checkpoint | None
-    tasks: Any
+    callbacks: list = field(default_factory=list)
+    tasks: Any = field(default_factory=NoTasks)
 
 
 @dataclass
@@ -68,6 +69,8 @@ class TrainingState:
         Of the epoch with the best validation score.
     best_epoch : int or None
         Number of that epoch, counted from 1.
+    earlier : dict of list of float
+        The history of another training that came before, on which this one builds.
     """
 
     weights: list | None = None
@@ -76,6 +79,7 @@ class TrainingState:
     best_weights: list | None = None
     best_score: tuple | None = None
     best_epoch: int | None = None
+    earlier: dict = field(default_factory=dict)
 
     @property
     def epoch(self):
@@ -101,7 +105,7 @@ def train(plan, state):
             _run_epochs(program, plan, state, callbacks)
             is_done = True
         except KeyboardInterrupt:
-            if state.epoch == first_epoch:
+            if state.epoch == first_epoch and not state.earlier:
                 raise
             is_done = False
             _warn_of_interrupt(plan, state)
@@ -109,7 +113,7 @@ def train(plan, state):
             _end(program, state, callbacks)
         finally:
             callbacks.release()
-    if plan.early_stopping:
+    if plan.early_stopping and state.best_weights is not None:
         state.weights = state.best_weights
     return is_done
 

@@ -28,6 +28,7 @@ __all__ = [
     "TRAINING_CONSTRAINTS",
     "CallbackSupportMixin",
     "HasMethods",
+    "Interval",
     "StrOptions",
     "check_image_size",
     "check_sample_weight",
@@ -35,6 +36,7 @@ __all__ = [
     "fit_context",
     "fraction",
     "non_negative",
+    "positive",
     "positive_integer",
     "with_callbacks",
 ]

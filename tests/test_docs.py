@@ -65,6 +65,22 @@ SHARED = {
         "model_",
     },
     ("VGG16BottleneckTransformer", "ScratchCNNClassifier"): {"batch_size", "verbose"},
+    ("ScratchCNNClassifier", "FineTunedVGGClassifier"): {
+        "l1",
+        "l2",
+        "dropout",
+        "augmenter",
+        "epochs",
+        "learning_rate",
+        "batch_size",
+        "model_",
+        "history_",
+        "loss_curve_",
+        "validation_scores_",
+        "best_validation_score_",
+        "best_epoch_",
+        "n_iter_",
+    },
 }
 
 
@@ -149,8 +165,10 @@ def fit(estimator, folder):
         estimator.set_params(weights=None)
         return estimator.fit(pd.DataFrame({"path": ["a.png", "b.png"]}))
     y = np.arange(8) % 2
-    if isinstance(estimator, skvision.ScratchCNNClassifier):
-        estimator.set_params(image_size=(28, 28))
+    if hasattr(estimator, "augmenter"):
+        estimator.set_params(image_size=(32, 32))
+        if hasattr(estimator, "weights"):
+            estimator.set_params(weights=None)
         path = folder / "image.png"
         Image.new("L", (28, 28)).save(path)
         frame = pd.DataFrame({"path": [str(path)] * len(y)})

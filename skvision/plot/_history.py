@@ -117,7 +117,7 @@ class TrainingHistoryDisplay:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, line_kw=None):
+    def from_estimator(cls, estimator, *, phase="fine_tuning", ax=None, line_kw=None):
         """Draw the history of a fitted classifier.
 
         Parameters
@@ -126,6 +126,8 @@ class TrainingHistoryDisplay:
             Any classifier of skvision, a pipeline that ends with one, or a search over
             one. Its best epoch is marked if it had `early_stopping`, which keeps the
             weights of that epoch.
+        phase : {"head", "fine_tuning"}, default="fine_tuning"
+            Which training of a `FineTunedVGGClassifier`. Only used with one.
         ax : array-like of 2 matplotlib Axes, default=None
             The axes for the loss and for the accuracy. None makes a new figure.
         line_kw : dict, default=None
@@ -142,6 +144,8 @@ class TrainingHistoryDisplay:
             If the estimator is not fitted.
         TypeError
             If it is not one that keeps a history.
+        ValueError
+            If `phase` is not one of the two.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -152,13 +156,17 @@ class TrainingHistoryDisplay:
                 "classifier of skvision, such as ScratchCNNClassifier, a pipeline that "
                 "ends with one, or use from_history."
             )
-        return cls.from_history(
-            classifier.history_,
-            # Without early stopping the weights are those of the last epoch.
-            classifier.best_epoch_ if classifier.early_stopping else None,
-            ax=ax,
-            line_kw=line_kw,
-        )
+        history = classifier.history_
+        # Without early stopping the weights are those of the last epoch.
+        best_epoch = classifier.best_epoch_ if classifier.early_stopping else None
+        if "fine_tuning" in history:
+            if phase not in history:
+                raise ValueError(
+                    f"'phase' must be one of {list(history)}. Got {phase!r} instead."
+                )
+            history = history[phase]
+            best_epoch = best_epoch if phase == "fine_tuning" else None
+        return cls.from_history(history, best_epoch, ax=ax, line_kw=line_kw)
 
     @classmethod
     def from_history(cls, history, best_epoch=None, *, ax=None, line_kw=None):

@@ -1,0 +1,179 @@
+"""What the frozen blocks of VGG16 make of images, as the training wants its data."""
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+
+from skvision._extraction import Extraction
+from skvision._image_data import ImageData
+from skvision._store import FeatureStore
+
+VIEWS = 2  # stream of random numbers, beside those of `_training`
+
+
+@dataclass(frozen=True)
+class FrozenMaps:
+    """Maps of the layer where the frozen part ends, each computed once and stored.
+
+    The way of the data: image -> view of it -> frozen blocks -> store -> batch. In
+    training each image comes in one of its views, another one in each epoch, until all
+    were seen.
+
+    Attributes
+    ----------
+    plain : Extraction
+        Of the images as they are, for predictions, and where nothing is augmented.
+    shape : tuple of int
+        Height, width and number of the maps of an image.
+    augmenter : ImageAugmenter or None
+    n_views : int or None
+        Views of each image; None for a new one in each epoch, which is not stored.
+    indices : ndarray
+        Which of the images this is about.
+    augmented : Extraction or None
+        Of the stored views.
+    fresh : ImageData or None
+        The images, where views are not stored.
+    """
+
+    plain: Extraction
+    shape: tuple
+    augmenter: object
+    n_views: int | None
+    indices: np.ndarray
+    augmented: Extraction | None = None
+    fresh: ImageData | None = None
+
+    most_rows_to_predict = 16  # a pass of the frozen blocks has as many
+
+    def __len__(self):
+        return len(self.indices)
+
+    def take(self, indices):
+        return replace(self, indices=self.indices[indices])
+
+    def load(self, seed=None):
+        """Compute and store what is missing: with a seed, the views as well."""
+        plain = self.plain
+        if plain.store is None:
+            plain = replace(plain, store=_temporary_store())
+        _fill(plain)
+        if seed is None or self.augmenter is None:
+            return replace(self, plain=plain)
+        if self.n_views is None:
+            images = plain.images, plain.image_size, plain.interpolation
+            fresh = ImageData(*images, self.augmenter).load()
+            return replace(self, plain=plain, fresh=fresh)
+        augmented = replace(
+            plain,
+            views=views_of(self.augmenter, self.n_views, seed),
+            # Half the space; views are only trained on, where dropout is far coarser.
+            dtype=np.dtype(np.float16),
+            settings=plain.settings.replace("dtype=float32", "dtype=float16"),
+        )
+        _fill(augmented)
+        return replace(self, plain=plain, augmented=augmented)
+
+    def batch(self, indices, randomness=None):
+        """Maps of shape (n, *shape), of plain images unless in training."""
+        indices = self.indices[indices]
+        if randomness is None or not (self.augmented or self.fresh):
+            maps = self.plain.fetch([(i, "plain") for i in indices])
+        elif self.fresh is not None:
+            maps = self._frozen(self.fresh.batch(indices, randomness))
+        else:
+            names = list(self.augmented.views)
+            numbers = self._numbers_of_views(randomness)[indices]
+            pairs = [(i, names[v]) for i, v in zip(indices, numbers, strict=True)]
+            maps = self.augmented.fetch(pairs).astype(np.float32)
+        return maps.reshape(len(indices), *self.shape)
+
+    def content(self):
+        """Yield bytes that tell this data from other data."""
+        augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
+        yield repr((self.plain.settings, augmenter, self.n_views)).encode()
+        for i in self.indices:
+            yield self.plain.digests[i]
+
+    def _numbers_of_views(self, randomness):
+        """Of each image in an epoch: a walk over all views, then over all again."""
+        seed, epoch = randomness
+        n_views = len(self.augmented.views)
+        turn, step = divmod(epoch, n_views)
+        rng = np.random.default_rng([seed, VIEWS, turn])
+        order = np.tile(np.arange(n_views), (len(self.plain.images), 1))
+        return rng.permuted(order, axis=1)[:, step]
+
+    def _frozen(self, images):
+        network, n_rows = self.plain.load_network()
+        n = len(images)
+        images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
+        passes = np.split(images, len(images) // n_rows)
+        return np.concatenate([network(some) for some in passes])[:n]
+
+
+def views_of(augmenter, n_views, seed):
+    """Return name -> function from an image to a view of it.
+
+    An augmenter that only flips has two views, or four, and gets just these.
+    """
+    params, flips = augmenter.get_params(), ("horizontal_flip", "vertical_flip")
+    ranges = {k: v for k, v in params.items() if k not in (*flips, "fill_mode", "cval")}
+    defaults = type(augmenter)().get_params()
+    if all(value == defaults[name] for name, value in ranges.items()):
+        views = {"plain": lambda image: image}
+        if params["horizontal_flip"]:
+            views["mirrored"] = np.fliplr
+        if params["vertical_flip"]:
+            upright = dict(views)
+            views["upside down"] = np.flipud
+            if "mirrored" in upright:
+                views["turned"] = lambda image: image[::-1, ::-1]
+        return views
+    settings = f"augmented {sorted(params.items())} seed={seed}"
+    return {
+        f"{settings} number={number}": _View(augmenter, seed, number)
+        for number in range(n_views)
+    }
+
+
+@dataclass(frozen=True)
+class _View:
+    """One random transformation of an image, that its content and `seed` decide."""
+
+    augmenter: object
+    seed: int
+    number: int
+
+    def __call__(self, image):
+        digest = blake2b(image.tobytes() + b"%d" % self.seed, digest_size=8).digest()
+        drawn = self.augmenter.draw_for(
+            [0],
+            image.shape[:2],
+            seed=int.from_bytes(digest, "little"),
+            epoch=self.number,
+        )
+        view = self.augmenter.apply(image[np.newaxis], drawn)[0]
+        return np.rint(view).clip(0, 255).astype(np.uint8)
+
+
+def _fill(extraction):
+    for _ in extraction.stream():
+        pass
+
+
+def _temporary_store():
+    """A store that is removed with its last user."""
+    folder = tempfile.mkdtemp(prefix="skvision-")
+    store = FeatureStore(folder)
+    weakref.finalize(store, _remove, store._connection, folder)
+    return store
+
+
+def _remove(connection, folder):
+    connection.close()
+    shutil.rmtree(folder, ignore_errors=True)

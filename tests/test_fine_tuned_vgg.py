@@ -1,0 +1,392 @@
+import glob
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from skvision import (
+    FineTunedVGGClassifier,
+    ImageAugmenter,
+    VGG16BottleneckTransformer,
+    _networks,
+    _training,
+)
+from skvision._frozen_maps import views_of
+from skvision.exceptions import SkvisionWarning
+from skvision.plot import TrainingHistoryDisplay
+
+ZOOM = ImageAugmenter(zoom_range=0.2, rotation_range=10)
+
+
+def vgg(**parameters):
+    defaults = {"weights": None, "image_size": (32, 32), "preprocessing": "rescale"}
+    defaults |= {"hidden_units": (16,), "head_epochs": 4, "epochs": 3}
+    defaults |= {"learning_rate": 1e-3, "n_augmented_views": 2, "random_state": 0}
+    return FineTunedVGGClassifier(**defaults | parameters)
+
+
+@pytest.fixture(scope="module")
+def images():
+    """24 images, dark on the left or on the right, and which."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    X[::2, :, :16] //= 4
+    X[1::2, :, 16:] //= 4
+    return X, np.array(["left", "right"] * 12)
+
+
+@pytest.fixture(scope="module")
+def fitted(images):
+    """A fitted classifier; not to be changed."""
+    return vgg(augmenter=ZOOM, head_epochs=20).fit(*images)
+
+
+@pytest.mark.parametrize(("phase", "n_epochs"), [("head", 20), ("fine_tuning", 3)])
+def test_history_is_drawn_by_phase(fitted, phase, n_epochs):
+    pytest.importorskip("matplotlib")
+    display = TrainingHistoryDisplay.from_estimator(fitted, phase=phase)
+    assert len(display.lines_["loss"].get_xdata()) == n_epochs
+    with pytest.raises(ValueError, match=r"'phase' must be one of .*Got 'first'"):
+        TrainingHistoryDisplay.from_estimator(fitted, phase="first")
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The numbers of images that went through the frozen blocks, call by call."""
+    original, numbers = _networks.vgg16_extractor, []
+
+    def counting(*args):
+        extract = original(*args)
+
+        def run(images):
+            numbers.append(sum(image.any() for image in images))
+            return extract(images)
+
+        return run
+
+    monkeypatch.setattr(_networks, "vgg16_extractor", counting)
+    return numbers
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def test_learns(fitted, images):
+    X, y = images
+    assert fitted.score(X, y) >= 0.9
+    assert len(fitted.history_["head"]["loss"]) == 20
+    assert fitted.history_["fine_tuning"]["loss"] == fitted.loss_curve_
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == 3
+
+
+@pytest.mark.parametrize("n_blocks", [0, 2, 5])
+@pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
+def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
+    X, y = images
+    classifier = vgg(
+        n_trainable_blocks=n_blocks, preprocessing=preprocessing, epochs=1
+    ).fit(X, y)
+    model = classifier.model_
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.count_params() == 14_714_688 + 512 * 16 + 16 + 16 + 1
+    expected = classifier.predict_proba(X)[:, 1]
+    proba = model.predict(X.astype("float32"), verbose=0)[:, 0]
+    assert_allclose(proba, expected, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    again = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
+    assert_allclose(again, expected, rtol=1e-5)
+
+
+def test_same_steps_as_keras_on_the_whole_model(images):
+    X, y = images
+    common = {"dropout": 0.0, "batch_size": 8, "epochs": 4}
+    start = vgg(**common, callbacks=[lambda: Interrupt(0)])
+    with pytest.warns(SkvisionWarning, match="in epoch 1 of 4.*as after epoch 0"):
+        model = start.fit(X, y).model_
+    ours = vgg(**common).fit(X, y)
+
+    for layer in model.layers:
+        layer.trainable = not layer.name.startswith(("block1", "block2", "block3"))
+        layer.trainable &= not layer.name.startswith("block4")
+    model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "binary_crossentropy")
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    for epoch in range(4):
+        rng = np.random.default_rng([seed, _training.SHUFFLE, epoch])
+        order = rng.permutation(len(y))
+        inputs, targets = X[order].astype("float32"), (y[order] == "right") * 1.0
+        model.fit(inputs, targets, batch_size=8, shuffle=False, verbose=0)
+    assert len(model.trainable_variables) == len(ours._weights) == 10
+    for mine, theirs in zip(ours._weights, model.trainable_variables, strict=True):
+        difference = np.abs(mine - theirs.numpy()).max()
+        assert difference <= 1e-4 * np.abs(mine).max()
+
+
+def test_each_view_goes_through_the_frozen_blocks_once(images, passes, tmp_path):
+    search = GridSearchCV(
+        vgg(augmenter=ZOOM, cache_dir=tmp_path, head_epochs=1, epochs=2),
+        {"dropout": [0.0, 0.5], "learning_rate": [1e-3, 1e-4]},
+        cv=3,
+    ).fit(*images)
+    assert sum(passes) == len(images[0]) * (1 + 2)
+    search.predict(images[0])
+    assert sum(passes) == len(images[0]) * (1 + 2)
+
+
+def test_images_share_the_store_with_the_transformer(images, passes, tmp_path):
+    VGG16BottleneckTransformer(
+        weights=None,
+        layer="block4_pool",
+        image_size=(32, 32),
+        preprocessing="rescale",
+        cache_dir=tmp_path,
+    ).transform(images[0])
+    passes.clear()
+    vgg(cache_dir=tmp_path, epochs=1).fit(*images)
+    assert not passes
+
+
+def test_store_and_its_absence_give_the_same_bits(images, fitted, tmp_path):
+    X, y = images
+    expected = fitted.predict_proba(X)
+    for _ in "cold", "warm":
+        classifier = vgg(augmenter=ZOOM, head_epochs=20, cache_dir=tmp_path)
+        assert_array_equal(classifier.fit(X, y).predict_proba(X), expected)
+
+
+def test_predictions_do_not_depend_on_neighbours(images, fitted):
+    X = images[0]
+    expected = fitted.predict_proba(X)
+    assert_array_equal(fitted.predict_proba(X[:1]), expected[:1])
+    assert_array_equal(fitted.predict_proba(X[::-1]), expected[::-1])
+
+
+def test_temporary_store_is_removed(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    vgg(augmenter=ZOOM, head_epochs=1, epochs=1).fit(*images)
+    assert not glob.glob(str(tmp_path / "skvision-*"))
+
+
+def test_views_depend_on_content_and_seed_alone(images):
+    X = images[0]
+    views = views_of(ZOOM, 3, seed=7)
+    assert len(views) == 3
+    drawn = [view(X[0]) for view in views.values()]
+    again = [view(X[0].copy()) for view in views_of(ZOOM, 3, seed=7).values()]
+    assert_array_equal(drawn, again)
+    others = [view(X[0]) for view in views_of(ZOOM, 3, seed=8).values()]
+    for a, b in [(drawn[0], drawn[1]), (drawn[0], others[0])]:
+        assert (a != b).any()
+    assert not views.keys() & views_of(ZOOM, 3, seed=8).keys()
+
+
+@pytest.mark.parametrize(
+    ("flips", "names"),
+    [
+        ({"horizontal_flip": True}, ["plain", "mirrored"]),
+        ({"vertical_flip": True}, ["plain", "upside down"]),
+        (
+            {"horizontal_flip": True, "vertical_flip": True},
+            ["plain", "mirrored", "upside down", "turned"],
+        ),
+    ],
+)
+def test_flips_have_just_their_views(images, flips, names):
+    views = views_of(ImageAugmenter(**flips), 9, seed=0)
+    assert list(views) == names
+    seen = {view(images[0][0]).tobytes() for view in views.values()}
+    assert len(seen) == len(names)
+
+
+def test_an_epoch_walks_over_all_views(images):
+    data = vgg(augmenter=ZOOM, n_augmented_views=3)._check_data(images[0], reset=True)
+    data = data.load(seed=0)
+    walk = np.array([data._numbers_of_views((0, epoch)) for epoch in range(6)])
+    assert_array_equal(np.sort(walk[:3], axis=0), np.arange(3)[:, None].repeat(24, 1))
+    assert (walk[0] != walk[0, 0]).any()
+    assert (walk[:3] != walk[3:]).any()
+
+
+def test_fresh_augmentation_is_new_in_each_epoch(images, passes):
+    vgg(augmenter=ZOOM, n_augmented_views=None).fit(*images)
+    assert sum(passes) == len(images[0]) * (1 + 3)
+
+
+def test_validation_data_and_early_stopping(images):
+    X, y = images
+    classifier = vgg(early_stopping=True, n_iter_no_change=1, epochs=6)
+    classifier.fit(X, y, X_val=X[:6], y_val=y[:6])
+    assert classifier.n_iter_ <= 6
+    assert 1 <= classifier.best_epoch_ <= classifier.n_iter_
+    scores = classifier.history_["fine_tuning"]["val_accuracy"]
+    assert classifier.validation_scores_ == scores
+    assert classifier.best_validation_score_ == max(scores)
+    assert classifier.score(X[:6], y[:6]) == max(scores)
+    assert len(classifier.history_["head"]["val_loss"]) == 4
+
+
+def test_warm_start_goes_on_without_the_head(images):
+    classifier = vgg(warm_start=True).fit(*images)
+    classifier.fit(*images)
+    assert classifier.n_iter_ == 6
+    assert len(classifier.history_["head"]["loss"]) == 4
+
+
+def test_more_classes_and_an_augmenter_in_a_grid(images):
+    X = images[0]
+    y = np.arange(24) % 3
+    search = GridSearchCV(
+        vgg(augmenter=ImageAugmenter(), epochs=1, head_epochs=1),
+        {"augmenter__zoom_range": [0.0, 0.3]},
+        cv=2,
+    ).fit(X, y)
+    assert search.predict_proba(X).shape == (24, 3)
+    assert clone(search.best_estimator_).augmenter is not None
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_interrupt_keeps_the_last_complete_epoch(images, early_stopping):
+    X, y = images
+    common = {"early_stopping": early_stopping, "augmenter": ZOOM}
+    classifier = vgg(**common, callbacks=[lambda: Interrupt(2)])
+    with pytest.warns(SkvisionWarning, match="in epoch 3 of 3.*as after epoch 2"):
+        classifier.fit(X, y)
+    expected = vgg(**common, epochs=2).fit(X, y)
+    assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+
+
+def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
+    X, y = images
+    original, epochs = _training._run_epoch, []
+
+    def run_epoch(*args):
+        epochs.append(args)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    monkeypatch.setattr(_training, "_run_epoch", run_epoch)
+    with pytest.warns(SkvisionWarning, match="in epoch 3 of 4.*as after epoch 2"):
+        classifier = vgg().fit(X, y)
+    assert classifier.n_iter_ == 0
+    assert classifier.loss_curve_ == []
+    assert len(classifier.history_["head"]["loss"]) == 2
+    assert classifier.predict_proba(X).shape == (24, 2)
+
+
+def test_interrupted_fit_goes_on_from_the_checkpoint(images, tmp_path):
+    X, y = images
+    expected = vgg(augmenter=ZOOM).fit(X, y)
+    with pytest.warns(SkvisionWarning, match="in epoch 2 of 3"):
+        vgg(
+            augmenter=ZOOM, checkpoint_dir=tmp_path, callbacks=[lambda: Interrupt(1)]
+        ).fit(X, y)
+    assert len(os.listdir(tmp_path)) == 2
+    resumed = vgg(augmenter=ZOOM, checkpoint_dir=tmp_path).fit(X, y)
+    assert resumed.history_ == expected.history_
+    assert_array_equal(resumed.predict_proba(X), expected.predict_proba(X))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_killed_ten_times_and_resumed(images, tmp_path):
+    X, y = images
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    result = tmp_path / "result.pkl"
+    code = f"""
+import pickle, numpy
+from skvision import FineTunedVGGClassifier, ImageAugmenter
+X, y = numpy.load({str(tmp_path / "X.npy")!r}), numpy.load({str(tmp_path / "y.npy")!r})
+classifier = FineTunedVGGClassifier(
+    weights=None, image_size=(32, 32), preprocessing="rescale", hidden_units=(16,),
+    head_epochs=30, epochs=40, learning_rate=1e-3, n_augmented_views=2, random_state=0,
+    augmenter=ImageAugmenter(zoom_range=0.2), cache_dir={str(tmp_path / "store")!r},
+    checkpoint_dir={str(tmp_path / "checkpoints")!r})
+print("begin", flush=True)
+classifier.fit(X, y)
+with open({str(result)!r}, "wb") as file:
+    pickle.dump((classifier.history_, classifier.predict_proba(X)), file)
+"""
+    rng = np.random.default_rng(0)
+    n_killed = 0
+    while not result.exists():
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "begin\n"
+        if n_killed < 10:
+            time.sleep(rng.uniform(3, 9))
+            process.send_signal(signal.SIGKILL)
+            n_killed += process.wait() == -signal.SIGKILL
+        process.communicate()
+    history, proba = pickle.loads(result.read_bytes())
+    expected = vgg(
+        augmenter=ImageAugmenter(zoom_range=0.2), head_epochs=30, epochs=40
+    ).fit(X, y)
+    print(f"\nkilled {n_killed} times")
+    assert n_killed >= 3
+    assert history == expected.history_
+    assert_array_equal(proba, expected.predict_proba(X))
+
+
+def test_joblib_in_a_fresh_process(fitted, images, tmp_path):
+    X, _ = images
+    path = tmp_path / "fitted.joblib"
+    joblib.dump(fitted, path)
+    assert path.stat().st_size <= 1.2 * sum(w.nbytes for w in fitted._weights)
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import joblib, numpy, sys\n"
+        f"X = numpy.load({str(tmp_path / 'X.npy')!r})\n"
+        f"proba = joblib.load({str(path)!r}).predict_proba(X)\n"
+        f"numpy.save({str(tmp_path / 'proba.npy')!r}, proba)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert_array_equal(np.load(tmp_path / "proba.npy"), fitted.predict_proba(X))
+
+
+def test_pickle_of_an_unfitted_classifier_is_small():
+    assert len(pickle.dumps(FineTunedVGGClassifier())) < 2000
+
+
+def test_other_weights_than_at_the_fit_are_refused(images, fitted):
+    other = pickle.loads(pickle.dumps(fitted))
+    other.weights_digest_ = "0" * 64
+    with pytest.raises(ValueError, match="'weights' parameter is None, and that means"):
+        other.predict(images[0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_trainable_blocks": 6}, "'n_trainable_blocks' parameter"),
+        ({"n_augmented_views": 0}, "'n_augmented_views' parameter"),
+        ({"learning_rate": None}, "'learning_rate' parameter"),
+        ({"momentum": 1.0}, "'momentum' parameter"),
+        ({"image_size": (16, 16)}, r"'image_size' parameter.*at least 32"),
+        ({"hidden_units": 16}, "'hidden_units' parameter"),
+        ({"augmenter": "flip"}, "'augmenter' parameter"),
+    ],
+)
+def test_wrong_parameters_are_named(images, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        vgg(**parameters).fit(*images)
