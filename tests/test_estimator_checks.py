@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from _tiny import TinyClassifier, TinyTransformer
 
-from skvision import ScratchCNNClassifier, VGG16BottleneckTransformer
+from skvision import (
+    FineTunedVGGClassifier,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+)
 from skvision.estimator_checks import (
     check_image_estimator,
     image_checks_generator,
@@ -38,6 +42,27 @@ ESTIMATORS = {
 
 @parametrize_with_image_checks([*ESTIMATORS, TinyClassifier(), TinyTransformer()])
 def test_image_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_image_checks(
+    [
+        FineTunedVGGClassifier(
+            weights=None,
+            image_size=(32, 32),
+            preprocessing="rescale",
+            n_trainable_blocks=0,
+            hidden_units=(32,),
+            dropout=0.0,
+            head_epochs=60,
+            head_learning_rate=0.005,
+            epochs=2,
+            learning_rate=0.001,
+        )
+    ]
+)
+def test_image_checks_of_fine_tuning(estimator, check):
     check(estimator)
 
 

@@ -16,7 +16,11 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skvision import ScratchCNNClassifier, VGG16BottleneckTransformer
+from skvision import (
+    FineTunedVGGClassifier,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+)
 from skvision.estimator_checks import rows_as_images
 
 TRAINING = {"epochs": 15, "learning_rate": 0.02, "batch_size": 32, "dropout": 0.0}
@@ -37,6 +41,21 @@ ESTIMATORS = {
         weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
     ): 45,
 }
+# As many as for the other classifier; they take minutes.
+FINE_TUNED = FineTunedVGGClassifier(
+    weights=None,
+    image_size=(32, 32),
+    interpolation="nearest",
+    n_trainable_blocks=0,
+    hidden_units=(32,),
+    dropout=0.0,
+    head_epochs=60,
+    head_learning_rate=0.001,
+    epochs=2,
+    learning_rate=1e-4,
+    batch_size=32,
+    random_state=0,
+)
 ADAPTED = [rows_as_images(estimator) for estimator in ESTIMATORS]
 
 EXPECTED_FAILED_CHECKS = {
@@ -72,6 +91,16 @@ def run(check, *args):
     ADAPTED, expected_failed_checks=expected_failures, xfail_strict=True
 )
 def test_scikit_learn_checks(estimator, check):
+    run(check, estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [rows_as_images(FINE_TUNED)],
+    expected_failed_checks=expected_failures,
+    xfail_strict=True,
+)
+def test_scikit_learn_checks_of_fine_tuning(estimator, check):
     run(check, estimator)
 
 
