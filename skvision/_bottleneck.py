@@ -21,7 +21,7 @@ from skvision._validation import (
     positive_integer,
 )
 from skvision._vgg16_tables import vgg16_layers
-from skvision._weights import weights_digest
+from skvision._weights import digest_as_fitted, weights_digest
 
 # Raised when a change of this package changes the features: part of every key.
 FEATURES_VERSION = 1
@@ -314,13 +314,8 @@ class VGG16BottleneckTransformer(
         return FeatureStore(self.cache_dir)
 
     def _extraction(self, images, store):
-        digest = weights_digest(self.weights)
-        if digest != getattr(self, "weights_digest_", digest):
-            raise ValueError(
-                f"The 'weights' parameter is {self.weights!r}, and that means other "
-                "weights now than when this transformer was fitted. Put the former "
-                "file or parameter back, or call fit again."
-            )
+        fitted = getattr(self, "weights_digest_", None)
+        digest = digest_as_fitted(self.weights, fitted)
         network = digest, self.layer, self.pooling, self.preprocessing
 
         def load_network():

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,12 @@ class Extraction:
         with ThreadPoolExecutor(n_threads()) as pool:
             digest = lambda i: content_digest(self.images.read_bytes(i))  # noqa: E731
             return list(map_ahead(pool, digest, range(len(self.images)), 16))
+
+    def on_images_of(self, other, views):
+        """This extraction of other views, with what `other` knows of its images."""
+        varied = replace(self, images=other.images, store=other.store, views=views)
+        vars(varied)["digests"] = other.digests
+        return varied
 
     def _rows(self):
         """Return key -> (view, indices of the images that have this key)."""

@@ -25,7 +25,7 @@ from skvision._validation import (
     positive_integer,
 )
 from skvision._vgg16_tables import BLOCKS
-from skvision._weights import weights_digest
+from skvision._weights import digest_as_fitted, weights_digest
 
 __all__ = ["FineTunedVGGClassifier"]
 
@@ -329,22 +329,23 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.verbose = verbose
 
     def _check_data(self, X, *, reset):
-        base = self._base()
-        base._check_image_size()
+        size, base = self._image_size(), self._base()
         images = validate_images(self, X, reset=reset)
         if self.n_trainable_blocks == N_BLOCKS:
-            size = base._check_image_size()
             return ImageData(images, size, self.interpolation, self.augmenter)
         store = None if self.cache_dir is None else FeatureStore(self.cache_dir)
+        plain = base._extraction(images, store)
+        _ = plain.digests  # once, here: batches are made in several threads
         return FrozenMaps(
-            plain=base._extraction(images, store),
+            plain=plain,
+            half=self._base("float16")._extraction(images, store),
             shape=self._shape_of_maps(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
             indices=np.arange(len(images)),
         )
 
-    def _base(self):
+    def _base(self, dtype="float32"):
         """The frozen blocks, up to the layer where the trained ones begin."""
         last = max(1, N_BLOCKS - self.n_trainable_blocks)
         return VGG16BottleneckTransformer(
@@ -353,6 +354,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             image_size=self.image_size,
             interpolation=self.interpolation,
             preprocessing=self.preprocessing,
+            dtype=dtype,
             verbose=self.verbose,
         )
 
@@ -444,12 +446,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     def _logits(self, X):
         check_is_fitted(self)
-        if weights_digest(self.weights) != self.weights_digest_:
-            raise ValueError(
-                f"The 'weights' parameter is {self.weights!r}, and that means other "
-                "weights now than when this classifier was fitted. Put the former file "
-                "or parameter back, or call fit again."
-            )
+        digest_as_fitted(self.weights, self.weights_digest_)
         return super()._logits(X)
 
     @property

@@ -1,8 +1,6 @@
 """What the frozen blocks of VGG16 make of images, as the training wants its data."""
 
-import shutil
-import tempfile
-import weakref
+import functools
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -12,7 +10,7 @@ from skvision._extraction import Extraction
 from skvision._image_data import ImageData
 from skvision._store import FeatureStore
 
-VIEWS = 2  # stream of random numbers, beside those of `_training`
+VIEWS = 3  # stream of random numbers, beside those of `_training`
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,9 @@ class FrozenMaps:
     ----------
     plain : Extraction
         Of the images as they are, for predictions, and where nothing is augmented.
+    half : Extraction
+        The same with float16: half the space for views, which are only trained on,
+        where dropout is far coarser.
     shape : tuple of int
         Height, width and number of the maps of an image.
     augmenter : ImageAugmenter or None
@@ -41,6 +42,7 @@ class FrozenMaps:
     """
 
     plain: Extraction
+    half: Extraction
     shape: tuple
     augmenter: object
     n_views: int | None
@@ -60,7 +62,7 @@ class FrozenMaps:
         """Compute and store what is missing: with a seed, the views as well."""
         plain = self.plain
         if plain.store is None:
-            plain = replace(plain, store=_temporary_store())
+            plain = replace(plain, store=FeatureStore.temporary())
         _fill(plain)
         if seed is None or self.augmenter is None:
             return replace(self, plain=plain)
@@ -68,13 +70,8 @@ class FrozenMaps:
             images = plain.images, plain.image_size, plain.interpolation
             fresh = ImageData(*images, self.augmenter).load()
             return replace(self, plain=plain, fresh=fresh)
-        augmented = replace(
-            plain,
-            views=views_of(self.augmenter, self.n_views, seed),
-            # Half the space; views are only trained on, where dropout is far coarser.
-            dtype=np.dtype(np.float16),
-            settings=plain.settings.replace("dtype=float32", "dtype=float16"),
-        )
+        views = views_of(self.augmenter, self.n_views, seed)
+        augmented = self.half.on_images_of(plain, views)
         _fill(augmented)
         return replace(self, plain=plain, augmented=augmented)
 
@@ -87,7 +84,8 @@ class FrozenMaps:
             maps = self._frozen(self.fresh.batch(indices, randomness))
         else:
             names = list(self.augmented.views)
-            numbers = self._numbers_of_views(randomness)[indices]
+            n_images = len(self.plain.images)
+            numbers = numbers_of_views(*randomness, len(names), n_images)[indices]
             pairs = [(i, names[v]) for i, v in zip(indices, numbers, strict=True)]
             maps = self.augmented.fetch(pairs).astype(np.float32)
         return maps.reshape(len(indices), *self.shape)
@@ -99,21 +97,21 @@ class FrozenMaps:
         for i in self.indices:
             yield self.plain.digests[i]
 
-    def _numbers_of_views(self, randomness):
-        """Of each image in an epoch: a walk over all views, then over all again."""
-        seed, epoch = randomness
-        n_views = len(self.augmented.views)
-        turn, step = divmod(epoch, n_views)
-        rng = np.random.default_rng([seed, VIEWS, turn])
-        order = np.tile(np.arange(n_views), (len(self.plain.images), 1))
-        return rng.permuted(order, axis=1)[:, step]
-
     def _frozen(self, images):
         network, n_rows = self.plain.load_network()
         n = len(images)
         images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
         passes = np.split(images, len(images) // n_rows)
         return np.concatenate([network(some) for some in passes])[:n]
+
+
+@functools.lru_cache(maxsize=4)
+def numbers_of_views(seed, epoch, n_views, n_images):
+    """Of each image in an epoch: a walk over all views, then over all again."""
+    turn, step = divmod(epoch, n_views)
+    rng = np.random.default_rng([seed, VIEWS, turn])
+    order = np.tile(np.arange(n_views), (n_images, 1))
+    return rng.permuted(order, axis=1)[:, step]
 
 
 def views_of(augmenter, n_views, seed):
@@ -164,16 +162,3 @@ class _View:
 def _fill(extraction):
     for _ in extraction.stream():
         pass
-
-
-def _temporary_store():
-    """A store that is removed with its last user."""
-    folder = tempfile.mkdtemp(prefix="skvision-")
-    store = FeatureStore(folder)
-    weakref.finalize(store, _remove, store._connection, folder)
-    return store
-
-
-def _remove(connection, folder):
-    connection.close()
-    shutil.rmtree(folder, ignore_errors=True)

@@ -14,9 +14,12 @@ machine a `cache_dir` on a local disk.
 import errno
 import math
 import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 import warnings
+import weakref
 from contextlib import contextmanager
 from hashlib import blake2b
 from numbers import Real
@@ -114,6 +117,15 @@ class FeatureStore:
         self._given_up = False
         with damage_reported(self._path):
             self._connection, self._refusal = open_database(self._path)
+        weakref.finalize(self, self._connection.close)
+
+    @classmethod
+    def temporary(cls):
+        """Return a store in a folder that is removed with the store's last user."""
+        folder = tempfile.mkdtemp(prefix="skvision-")
+        store = cls(folder)
+        weakref.finalize(store, _remove, store._connection, folder)
+        return store
 
     def __enter__(self):
         return self
@@ -240,6 +252,11 @@ class FeatureStore:
             marks = ", ".join("?" * len(some))
             query = f"SELECT {columns} FROM features WHERE key IN ({marks})"
             yield self._connection.execute(query, some).fetchall()
+
+
+def _remove(connection, folder):
+    connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _to_row(key, array):

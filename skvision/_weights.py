@@ -113,6 +113,21 @@ def weights_digest(weights):
     return _file_digest(path, _file_key(path))
 
 
+def digest_as_fitted(weights, fitted):
+    """Return the digest of weights, which must be the one `fitted` unless that is None.
+
+    Raises a ValueError if the parameter means other weights now than it did then.
+    """
+    digest = weights_digest(weights)
+    if fitted not in (None, digest):
+        raise ValueError(
+            f"The 'weights' parameter is {weights!r}, and that means other weights now "
+            "than when this estimator was fitted. Put the former file or parameter "
+            "back, or call fit again."
+        )
+    return digest
+
+
 def _checked_path(weights):
     """Return the absolute path as str."""
     if not isinstance(weights, (str, os.PathLike)):
