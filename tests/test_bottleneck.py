@@ -213,6 +213,7 @@ def test_weights_that_change_while_they_are_read_are_refused(
         small(weights=weights).transform(pixels)
 
 
+@pytest.mark.slow
 def test_keras_settings_do_not_change_the_features(paths, tmp_path):
     code = f"""
 import keras, numpy, sys

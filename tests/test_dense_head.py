@@ -241,6 +241,7 @@ def test_same_seed_same_bits_and_other_seed_other_bits(fitted):
     assert (other.predict_proba(X) != classifier.predict_proba(X)).any()
 
 
+@pytest.mark.slow
 def test_two_searches_in_threads_and_processes_are_alike():
     X, y = data()
     results = []

@@ -97,6 +97,7 @@ def test_learns(fitted, images):
     assert fitted.n_iter_ == len(fitted.loss_curve_) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_blocks", [0, 2, 5])
 @pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
 def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
@@ -248,6 +249,7 @@ def test_warm_start_goes_on_without_the_head(images):
     assert len(classifier.history_["head"]["loss"]) == 4
 
 
+@pytest.mark.slow
 def test_more_classes_and_an_augmenter_in_a_grid(images):
     X = images[0]
     y = np.arange(24) % 3
