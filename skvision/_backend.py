@@ -2,17 +2,18 @@
 
 Whoever needs them imports them from here, late (inside a function or from a module
 that is itself imported late), so that ``import skvision`` stays light. What has to be
-said once per process is said here: threads, GPU memory, and that TensorFlow does not
-survive a ``fork``.
+said once per process is said here: threads, GPU memory, oneDNN, and that TensorFlow
+does not survive a ``fork``.
 """
 
 import os
 
-import keras
-import tensorflow as tf
-
 from skvision import _process as process
 from skvision._parallel import n_threads
+
+with process.onednn():
+    import keras
+    import tensorflow as tf
 
 __all__ = ["check_usable_here", "compiled", "keras", "tf", "traced"]
 

@@ -91,26 +91,41 @@ class Dropout(keras.layers.Layer):
 
 
 class Dense(keras.layers.Dense):
-    """A dense layer that predicts the same for a row wherever it stands in a batch.
+    """A dense layer whose numbers depend neither on the batch nor on the threads.
 
-    The product of two matrices rounds a row as its place among the others has it, on
-    some processors; the products of each row and a matrix do not, and cost little more.
+    The product of two matrices rounds a row as its place among the others has it, and
+    as the number of threads has it, on some processors; the products of each row and a
+    matrix do not, and take no longer for as few rows as we have.
     """
 
     def call(self, inputs, training=False):
-        if training:
-            return super().call(inputs)
-        products = tf.matmul(inputs[:, None], self.kernel[None])[:, 0]
+        products = _products_of_rows(inputs, self.kernel.value)
         return self.activation(tf.nn.bias_add(products, self.bias.value))
+
+
+@tf.custom_gradient
+def _products_of_rows(x, kernel):
+    products = tf.matmul(x[:, None], kernel[None])[:, 0]
+
+    def gradients(gradient):
+        of_x = tf.matmul(gradient, kernel, transpose_b=True)
+        return of_x, _sum_of_outer_products(x, gradient)
+
+    return products, gradients
+
+
+@compiled
+def _sum_of_outer_products(x, gradient):
+    return tf.reduce_sum(x[:, :, None] * gradient[:, None, :], axis=0)
 
 
 class PooledConvolution(keras.layers.Layer):
     """A convolution, rectified linear units and a maximum over 2 x 2 pixels.
 
     The maximum comes before bias and units, on which it has no influence, and which
-    have less to do then; the gradients of the maximum and of the filters are compiled,
-    for TensorFlow's own take three times and twice as long. Together this makes a step
-    of the training twice as fast (docs/benchmarks.md).
+    have less to do then; all gradients but those of the convolution are compiled to
+    one loop. Together this makes a step of the training twice as fast
+    (docs/benchmarks.md).
     """
 
     def __init__(self, filters, name):
@@ -130,54 +145,69 @@ class PooledConvolution(keras.layers.Layer):
         return n, (height - 2) // 2, (width - 2) // 2, self.filters
 
     def call(self, inputs):
-        pooled = _pooled_convolution(inputs, self.kernel.value)
-        return tf.nn.relu(tf.nn.bias_add(pooled, self.bias.value))
+        return _pooled_convolution(inputs, self.kernel.value, self.bias.value)
 
 
 @tf.custom_gradient
-def _pooled_convolution(x, kernel):
+def _pooled_convolution(x, kernel, bias):
     maps = tf.nn.conv2d(x, kernel, 1, "VALID")
-    pooled = tf.nn.max_pool2d(maps, 2, 2, "VALID")
+    size = maps.shape[1:3]
+    outputs, places = _rectified_maximum(maps, bias)
 
     def gradients(gradient):
-        maps_gradient = _pooling_gradient(maps, pooled, gradient)
-        return (
-            tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(x),
-                filter=kernel,
-                out_backprop=maps_gradient,
-                strides=[1, 1, 1, 1],
-                padding="VALID",
-            ),
-            _filter_gradient(x, maps_gradient),
+        of_maps = _spread(gradient, places, size)
+        convolution = {"strides": [1, 1, 1, 1], "padding": "VALID"}
+        of_x = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x),
+            filter=kernel,
+            out_backprop=of_maps,
+            **convolution,
         )
+        of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+            input=x,
+            filter_sizes=tf.shape(kernel),
+            out_backprop=of_maps,
+            **convolution,
+        )
+        return of_x, of_kernel, _sum_of_placed(gradient, places)
 
-    return pooled, gradients
+    return outputs, gradients
 
 
 @compiled
-def _pooling_gradient(maps, pooled, gradient):
-    """Give `gradient` to the first of the 2 x 2 values that is the maximum."""
+def _rectified_maximum(maps, bias):
+    """Return max(0, maximum + bias), and the place of each maximum among its four.
+
+    Of equal values the first counts; where the result is 0 the place is -1.
+    """
     n, height, width, channels = maps.shape
-    half_height, half_width = height // 2, width // 2
-    quads = (n, half_height, 2, half_width, 2, channels)
-    values = tf.reshape(maps[:, : 2 * half_height, : 2 * half_width], quads)
-    is_maximum = values == pooled[:, :, None, :, None]
-    places = tf.reshape(tf.range(4), (1, 1, 2, 1, 2, 1))
-    places = tf.where(is_maximum, places, 4)
-    first = tf.reduce_min(places, axis=(2, 4), keepdims=True)
-    spread = tf.where(places == first, gradient[:, :, None, :, None], 0.0)
-    spread = tf.reshape(spread, (n, 2 * half_height, 2 * half_width, channels))
-    rest = [(0, 0), (0, height % 2), (0, width % 2), (0, 0)]
-    return tf.pad(spread, rest)
+    height, width = height // 2, width // 2
+    quads = (n, height, 2, width, 2, channels)
+    quads = tf.reshape(maps[:, : 2 * height, : 2 * width], quads)
+    values = [quads[:, :, i, :, j] for i in (0, 1) for j in (0, 1)]
+    maximum = tf.maximum(
+        tf.maximum(values[0], values[1]), tf.maximum(values[2], values[3])
+    )
+    places = 3
+    for i in (2, 1, 0):
+        places = tf.where(values[i] == maximum, i, places)
+    outputs = tf.nn.relu(maximum + bias)
+    return outputs, tf.where(outputs > 0, places, -1)
 
 
 @compiled
-def _filter_gradient(x, gradient):
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=x,
-        filter_sizes=[3, 3, x.shape[-1], gradient.shape[-1]],
-        out_backprop=gradient,
-        strides=[1, 1, 1, 1],
-        padding="VALID",
-    )
+def _spread(gradient, places, size):
+    """Put `gradient` where the maxima were, and 0 elsewhere."""
+    n, half_height, half_width, channels = gradient.shape
+    height, width = size
+    values = [tf.where(places == i, gradient, 0.0) for i in range(4)]
+    rows = (n, half_height, 2 * half_width, channels)
+    rows = [tf.reshape(tf.stack(values[i : i + 2], axis=3), rows) for i in (0, 2)]
+    maps = (n, 2 * half_height, 2 * half_width, channels)
+    maps = tf.reshape(tf.stack(rows, axis=2), maps)
+    return tf.pad(maps, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)])
+
+
+@compiled
+def _sum_of_placed(gradient, places):
+    return tf.reduce_sum(tf.where(places >= 0, gradient, 0.0), axis=(0, 1, 2))

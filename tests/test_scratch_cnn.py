@@ -1,3 +1,6 @@
+import contextlib
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +16,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skvision import ImageAugmenter, ScratchCNNClassifier, _image_data
 from skvision._images import check_images
-from skvision.exceptions import ImageReadError
+from skvision.exceptions import ImageReadError, TrainingDivergedError
 
 ACCURACY_EXPECTED = 0.9
 AUGMENTER = ImageAugmenter(rotation_range=10, horizontal_flip=True)
@@ -110,6 +113,42 @@ def test_an_unreadable_image_is_named(paths):
     Path(paths[7]).write_bytes(b"no image")
     with pytest.raises(ImageReadError, match=r"image 7 of X.*07\.png"):
         cnn().fit(paths, [0, 1] * 12)
+
+
+def test_divergence_names_epoch_and_remedy(images):
+    X, y = images
+    with pytest.raises(TrainingDivergedError, match=r"epoch 1:.*'learning_rate'"):
+        cnn(learning_rate=1e30).fit(X, y)
+    # A smaller one may only leave all units dead: then the loss stays finite.
+    with contextlib.suppress(TrainingDivergedError):
+        assert np.isfinite(cnn(learning_rate=1e6).fit(X, y).predict_proba(X)).all()
+
+
+def fit_in_a_fresh_process(result, **environment):
+    code = (
+        "import os, sys, numpy as np\n"
+        "from skvision import ImageAugmenter, ScratchCNNClassifier\n"
+        "X = np.random.default_rng(0).integers(0, 256, (40, 150, 150, 3), np.uint8)\n"
+        "augmenter = ImageAugmenter(zoom_range=0.2)\n"
+        "cnn = ScratchCNNClassifier(augmenter=augmenter, epochs=2, random_state=0)\n"
+        "before = dict(os.environ)\n"
+        "cnn.fit(X, [0, 1] * 20)\n"
+        "assert os.environ == before\n"
+        "np.save(sys.argv[1], cnn.predict_proba(X))\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    command = [sys.executable, "-c", code, result]
+    subprocess.run(command, check=True, env=kept | environment)
+    return np.load(result)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86")
+def test_number_of_threads_does_not_matter(tmp_path):
+    proba = fit_in_a_fresh_process(tmp_path / "one.npy", OMP_NUM_THREADS="1")
+    for n_threads in ("2", "4"):
+        other = fit_in_a_fresh_process(tmp_path / "n.npy", OMP_NUM_THREADS=n_threads)
+        assert_array_equal(other, proba)
 
 
 # Augmentation

@@ -9,10 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
 from skvision._decode import decode_image
@@ -28,19 +26,26 @@ POST = {
 }
 
 
-class EpochTimes(keras.callbacks.Callback):
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
+# Keras is imported late: each side is to load TensorFlow as its user would.
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.start = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.start)
+def epoch_times(seconds):
+    """Return a callback that appends the seconds of each epoch to a list."""
+    import keras
+
+    class EpochTimes(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.start = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            seconds.append(time.perf_counter() - self.start)
+
+    return EpochTimes()
 
 
 def the_posts_model():
+    import keras
+
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -62,29 +67,34 @@ def the_posts_model():
 
 
 def seconds_of_the_posts_loop(folder, n_images):
+    import tensorflow as tf
+
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         rescale=1 / 255, **POST
     ).flow_from_directory(
         folder, target_size=(150, 150), batch_size=16, class_mode="binary"
     )
-    times = EpochTimes()
+    seconds = []
     the_posts_model().fit(
         generator,
         epochs=2,
         steps_per_epoch=n_images // 16,
-        callbacks=[times],
+        callbacks=[epoch_times(seconds)],
         verbose=0,
     )
-    return times.seconds
+    return seconds
 
 
 def seconds_of_ours(folder, n_images):
     train = load_image_files(folder, shuffle=True, random_state=0)
-    times = EpochTimes()
+    seconds = []
     ScratchCNNClassifier(
-        augmenter=ImageAugmenter(**POST), epochs=2, callbacks=[times], random_state=0
+        augmenter=ImageAugmenter(**POST),
+        epochs=2,
+        callbacks=[lambda: epoch_times(seconds)],
+        random_state=0,
     ).fit(train.data[:n_images], train.target[:n_images])
-    return times.seconds
+    return seconds
 
 
 def in_a_new_process(function, *args):
@@ -114,7 +124,7 @@ def test_epoch_against_the_posts_loop(cats_vs_dogs):
         f"\nan epoch of {args[1]} augmented images: {ours:.1f} s, the post's loop "
         f"{theirs:.1f} s, ratio {theirs / ours:.1f}"
     )
-    assert theirs / ours >= 1.3
+    assert theirs / ours >= 1.8
 
 
 def test_latency_of_one_path(cats_vs_dogs):
