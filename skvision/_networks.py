@@ -54,6 +54,33 @@ def with_probabilities(network):
     return keras.Model(network.input, outputs(network.output), name=network.name)
 
 
+def grad_cam(network):
+    """A function from one image, (1, height, width, 3), and a class to a saliency.
+
+    That are the maps of the last convolution, weighted by the mean gradient of the
+    class's logit, of shape (height, width) of the maps. `network` ends with
+    probabilities.
+    """
+    convolutions = [x for x in network.layers if isinstance(x, layers.Conv2D)]
+    logits = network.layers[-1].input
+    parts = keras.Model(network.input, [convolutions[-1].output, logits])
+
+    @traced
+    def saliency(images, code):
+        with tf.GradientTape() as tape:
+            maps, logits = parts(images, training=False)
+            if logits.shape[-1] == 1:  # it speaks for the second class
+                logits = tf.concat([-logits, logits], axis=1)
+            logit = logits[0, code]
+        weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+        return tf.reduce_sum(maps * weights, axis=-1)[0]
+
+    def of_image(images, code):
+        return saliency(tf.constant(images, tf.float32), tf.constant(int(code))).numpy()
+
+    return of_image
+
+
 def _vgg16_blocks(x, n_blocks):
     """The last `n_blocks` blocks of VGG16's convolution base."""
     for name, block, n_filters in vgg16_layers():

@@ -5,20 +5,28 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skvision import DenseHeadClassifier, ImageAugmenter, ScratchCNNClassifier
+from skvision import (
+    DenseHeadClassifier,
+    FineTunedVGGClassifier,
+    ImageAugmenter,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+)
 from skvision.exceptions import ImageReadError
 from skvision.plot import (
     AugmentationDisplay,
     ImagePredictionDisplay,
+    SaliencyDisplay,
     TrainingHistoryDisplay,
 )
 
@@ -97,7 +105,17 @@ def make_predictions(pixels, **kwargs):
     )
 
 
-@pytest.fixture(params=[make_augmentation, make_history, make_predictions])
+def make_saliency(pixels, **kwargs):
+    display = SaliencyDisplay(
+        images=pixels[:3], saliencies=np.eye(3) * np.ones((3, 1, 1)), labels=CLASSES
+    )
+    return display.plot(**kwargs)
+
+
+MAKERS = [make_augmentation, make_history, make_predictions, make_saliency]
+
+
+@pytest.fixture(params=MAKERS)
 def make(request, pixels):
     """A function that makes a display, with the keywords of `plot`."""
     return lambda **kwargs: request.param(pixels, **kwargs)
@@ -143,7 +161,7 @@ def test_axes_of_the_user(make):
         make(ax=axes)
 
 
-@pytest.mark.parametrize("make", [make_augmentation, make_predictions])
+@pytest.mark.parametrize("make", [make_augmentation, make_predictions, make_saliency])
 def test_grid_in_the_place_of_one_axes(make, pixels):
     figure, (left, right) = plt.subplots(1, 2)
     display = make(pixels, ax=right, n_cols=2)
@@ -155,7 +173,7 @@ def test_grid_in_the_place_of_one_axes(make, pixels):
         make(pixels, ax=plt.figure().add_axes((0, 0, 1, 1)))
 
 
-@pytest.mark.parametrize("make", [make_augmentation, make_predictions])
+@pytest.mark.parametrize("make", [make_augmentation, make_predictions, make_saliency])
 def test_columns_and_keywords(make, pixels):
     display = make(pixels, n_cols=2, im_kw={"alpha": 0.5})
     places = [ax.get_subplotspec() for ax in display.axes_]
@@ -497,3 +515,136 @@ class TestImagePredictionDisplay:
     def test_errors_of_from_predictions(self, four, kwargs, message):
         with pytest.raises(ValueError, match=message):
             self.from_predictions(four, **kwargs)
+
+
+# SaliencyDisplay
+
+
+@pytest.fixture(scope="module")
+def stripes():
+    """60 dark images with a bright stripe, and where it is: left or right."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 60, (60, 32, 32, 3), dtype=np.uint8)
+    y = np.array(["left", "right"])[np.arange(60) % 2]
+    for image, side in zip(X, y, strict=True):
+        at = rng.integers(0, 8) + (0 if side == "left" else 16)
+        image[:, at : at + 8, 0 if side == "left" else 2] += 180
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def convnet(stripes):
+    classifier = ScratchCNNClassifier(
+        image_size=(32, 32), filters=(8, 8), dense_units=16, epochs=20, random_state=0
+    )
+    return classifier.fit(*stripes)
+
+
+def make_pipeline_of_features(pooling, *steps):
+    vgg16 = VGG16BottleneckTransformer(
+        weights=None, image_size=(32, 32), layer="block2_pool", pooling=pooling
+    )
+    return make_pipeline(vgg16, *steps)
+
+
+class TestSaliencyDisplay:
+    def test_convnet_looks_at_the_stripe(self, convnet, stripes):
+        X, y = stripes
+        assert convnet.score(X, y) > 0.9
+        display = SaliencyDisplay.from_estimator(convnet, X, n_images=30)
+        assert titles(display) == convnet.predict(X[:30]).tolist()
+        columns = np.array(display.saliencies).mean(axis=1)
+        half = columns.shape[1] // 2
+        is_right = columns[:, half:].sum(axis=1) > columns[:, :half].sum(axis=1)
+        assert (is_right == (y[:30] == "right")).mean() > 0.9
+        assert_array_equal(np.max(display.saliencies, axis=(1, 2)), 1)
+
+    def test_gradient_is_that_of_the_logit(self, convnet, stripes):
+        """The mean gradient, against finite differences in the maps."""
+        X = stripes[0][:1]
+        display = SaliencyDisplay.from_estimator(convnet, X, target="left")
+        model = convnet.model_
+        names = [layer.name for layer in model.layers]
+        at = names.index("conv_2") + 1
+        maps = X.astype("float32")
+        for layer in model.layers[1:at]:
+            maps = layer(maps)
+        maps, weights = np.array(maps), []
+
+        def logit_of_left(maps):
+            for layer in model.layers[at:-1]:
+                maps = layer(maps)
+            return -float(maps[0, 0])
+
+        for k in range(maps.shape[-1]):
+            more = maps.copy()
+            more[..., k] += 1e-2
+            weights.append(logit_of_left(more) - logit_of_left(maps))
+        expected = np.maximum((maps[0] * weights).sum(axis=-1), 0)
+        assert_allclose(display.saliencies[0], expected / expected.max(), atol=0.02)
+
+    def test_fine_tuned_network(self, pixels):
+        classifier = FineTunedVGGClassifier(
+            weights=None,
+            image_size=(32, 32),
+            hidden_units=(4,),
+            head_epochs=1,
+            epochs=1,
+            random_state=0,
+        ).fit(pixels, [0, 1] * 12)
+        display = SaliencyDisplay.from_estimator(classifier, pixels[:2], target=1)
+        assert np.shape(display.saliencies) == (2, 2, 2)  # of block5_conv3
+        assert titles(display) == ["1", "1"]
+
+    @pytest.mark.parametrize("pooling", [None, "avg"])
+    def test_of_a_linear_model_every_map_counts_with_its_part(self, stripes, pooling):
+        X, y = stripes
+        model = make_pipeline_of_features(pooling, LogisticRegression())
+        model.fit(X, y)
+        display = SaliencyDisplay.from_estimator(model, X, n_images=3)
+        maps = make_pipeline_of_features(None)[0].transform(X[:3])
+        maps = maps.reshape(3, 8, 8, 128)
+        signs = np.where(model.predict(X[:3]) == "right", 1, -1)[:, None, None]
+        coefficients = signs * model[-1].coef_.reshape(-1, 128)
+        values = maps.reshape(3, 64, 128)
+        if pooling == "avg":
+            values = values.mean(axis=1, keepdims=True)
+        weights = (values * coefficients).sum(axis=1)
+        expected = np.maximum(np.einsum("nhwk,nk->nhw", maps, weights), 0)
+        expected /= expected.max(axis=(1, 2), keepdims=True)
+        assert_allclose(display.saliencies, expected, atol=1e-3)
+
+    def test_any_classifier_after_the_features(self, stripes):
+        X, y = stripes
+        forest = RandomForestClassifier(n_estimators=10, random_state=0)
+        model = make_pipeline_of_features("avg", StandardScaler(), forest)
+        search = GridSearchCV(model, {"randomforestclassifier__max_depth": [2]}, cv=2)
+        display = SaliencyDisplay.from_estimator(
+            search.fit(X, y), X, n_images=2, display_labels=["links", "rechts"]
+        )
+        assert titles(display) == ["links", "rechts"]
+
+    def test_overlay_lies_on_the_image(self, convnet, stripes):
+        X, _ = stripes
+        display = SaliencyDisplay.from_estimator(
+            convnet, X[:1], overlay_kw={"alpha": 0.3}
+        )
+        (image,), (overlay,) = display.images_, display.overlays_
+        assert overlay.get_extent() == image.get_extent()
+        assert overlay.get_alpha() == pytest.approx(0.3)
+
+    def test_errors(self, convnet, stripes, pixels):
+        X, y = stripes
+        show = SaliencyDisplay.from_estimator
+        with pytest.raises(NotFittedError):
+            show(ScratchCNNClassifier(), X)
+        with pytest.raises(ValueError, match=r"'target' must be one of the classes"):
+            show(convnet, X, target="middle")
+        with pytest.raises(ValueError, match=r"name for each of the 2 classes"):
+            show(convnet, X, display_labels=["one"])
+        with pytest.raises(ValueError, match="n_images == 0"):
+            show(convnet, X, n_images=0)
+        flat = FunctionTransformer(lambda images: images.reshape(len(images), -1))
+        other = make_pipeline(flat, LogisticRegression()).fit(X, y)
+        with pytest.raises(ValueError, match="needs a ScratchCNNClassifier, a Fine"):
+            show(other, X)

@@ -9,9 +9,11 @@ with skvision itself but with ``pip install "scikit-vision[plot]"``. None of the
 from skvision.plot._augmentation import AugmentationDisplay
 from skvision.plot._history import TrainingHistoryDisplay
 from skvision.plot._predictions import ImagePredictionDisplay
+from skvision.plot._saliency import SaliencyDisplay
 
 __all__ = [
     "AugmentationDisplay",
     "ImagePredictionDisplay",
+    "SaliencyDisplay",
     "TrainingHistoryDisplay",
 ]

@@ -27,12 +27,7 @@ class Ranking:
     """
 
     def __init__(self, scores, classes, is_proba, y, display_labels):
-        names = classes if display_labels is None else np.asarray(display_labels)
-        if len(names) != len(classes):
-            raise ValueError(
-                f"'display_labels' must have a name for each of the {len(classes)} "
-                f"classes, {classes.tolist()}. Got {len(names)} names."
-            )
+        names = class_names(classes, display_labels)
         predicted, rows = scores.argmax(axis=1), np.arange(len(scores))
         self._pred, self._true, self._is_proba = predicted, None, is_proba
         self._names, self._of_pred = names, scores[rows, predicted]
@@ -59,6 +54,19 @@ class Ranking:
             if self._is_proba:
                 taken["proba_true"] = self._of_true[chosen]
         return taken
+
+
+def class_names(classes, display_labels):
+    """Return what the classes shall be called."""
+    if display_labels is None:
+        return classes
+    names = np.asarray(display_labels)
+    if len(names) != len(classes):
+        raise ValueError(
+            f"'display_labels' must have a name for each of the {len(classes)} "
+            f"classes, {classes.tolist()}. Got {len(names)} names."
+        )
+    return names
 
 
 def check_options(n_images, order):

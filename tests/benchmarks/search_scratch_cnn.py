@@ -1,0 +1,111 @@
+"""The search for settings of the convnet from scratch: see docs/benchmarks.md.
+
+``python tests/benchmarks/search_scratch_cnn.py FOLDER cv SIZE EPOCHS NAME ...`` trains
+candidates on a part of the training images, and prints their accuracy on the rest.
+``... FOLDER final SIZE EPOCHS NAME SEED ...`` trains on all of them, and measures
+on the validation images once.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from skvision import ImageAugmenter, ScratchCNNClassifier
+from skvision.datasets import load_image_files
+
+POST = {"shear_range": 11.5, "zoom_range": 0.2, "horizontal_flip": True}
+STRONG = {
+    "rotation_range": 15,
+    "width_shift_range": 0.1,
+    "height_shift_range": 0.1,
+    "shear_range": 10,
+    "zoom_range": 0.2,
+    "horizontal_flip": True,
+}
+STRONGER = STRONG | {
+    "rotation_range": 20,
+    "width_shift_range": 0.15,
+    "height_shift_range": 0.15,
+    "zoom_range": (0.6, 1.2),
+}
+COLOUR = {"brightness_range": (0.7, 1.3), "channel_shift_range": 20}
+
+# Each is a change to the post's settings: augmentation, optimizer, and the rest.
+CANDIDATES = {
+    "post": {},
+    "adam": {"optimizer": "adam"},
+    "strong": {"optimizer": "adam", "augmenter": STRONG},
+    "stronger": {"optimizer": "adam", "augmenter": STRONGER},
+    "colour": {"optimizer": "adam", "augmenter": STRONG | COLOUR},
+    "dropout 0.3": {"optimizer": "adam", "augmenter": STRONG, "dropout": 0.3},
+    "l2 1e-4": {"optimizer": "adam", "augmenter": STRONG, "l2": 1e-4},
+    "l2 5e-4": {"optimizer": "adam", "augmenter": STRONG, "l2": 5e-4},
+    "l2 2e-3": {"optimizer": "adam", "augmenter": STRONG, "l2": 2e-3},
+    "batch 32": {"optimizer": "adam", "augmenter": STRONG, "batch_size": 32},
+}
+
+
+def optimizer(name, rate, n_steps):
+    """Adam whose rate falls to 0 by a cosine; anything else as Keras has it."""
+    import keras
+
+    if name != "adam":
+        return name
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, n_steps))
+
+
+def train(settings, size, epochs, train, validation, seed):
+    """Return the accuracy on the validation images after each epoch."""
+    X, y = train
+    settings = {"batch_size": 16, "optimizer": "rmsprop", "augmenter": POST} | settings
+    rate = settings.pop("rate", 1e-3)
+    n_steps = epochs * -(-len(y) // settings["batch_size"])
+    settings["optimizer"] = optimizer(settings["optimizer"], rate, n_steps)
+    settings["augmenter"] = ImageAugmenter(**settings["augmenter"])
+    classifier = ScratchCNNClassifier(
+        image_size=(size, size), epochs=epochs, random_state=seed, **settings
+    )
+    classifier.fit(X, y, X_val=validation[0], y_val=validation[1])
+    return np.array(classifier.history_["val_accuracy"]), classifier
+
+
+def cross_validate(files, names, size, epochs, n_splits):
+    splits = StratifiedShuffleSplit(n_splits, test_size=0.3, random_state=0)
+    splits = list(splits.split(files.data, files.target))
+    X, y = np.array(files.data), np.array(files.target)
+    for name in names:
+        start, scores = time.perf_counter(), []
+        for seed, (fit, held) in enumerate(splits):
+            parts = (X[fit], y[fit]), (X[held], y[held])
+            by_epoch, _ = train(CANDIDATES[name], size, epochs, *parts, seed)
+            scores.append(by_epoch)
+            print(f"  {name}, fold {seed}: {by_epoch[9::10].round(3)}", flush=True)
+        last = np.mean([s[-5:].mean() for s in scores])
+        seconds = time.perf_counter() - start
+        print(f"{name}, {size} px, {epochs} epochs: {last:.4f} ({seconds:.0f} s)")
+        sys.stdout.flush()
+
+
+def measure(root, name, seeds, size, epochs):
+    files, held = (load_image_files(root / part) for part in ("train", "validation"))
+    for seed in map(int, seeds):
+        parts = (files.data, files.target), (held.data, held.target)
+        by_epoch, classifier = train(CANDIDATES[name], size, epochs, *parts, seed)
+        print(
+            f"{name}, seed {seed}: {classifier.score(*parts[1]):.4f} after the last "
+            f"epoch, {by_epoch[-10:].mean():.4f} over the last ten, best "
+            f"{by_epoch.max():.4f}; by tens {by_epoch[9::10].round(3)}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    root, what, size, epochs, *rest = sys.argv[1:]
+    if what == "cv":
+        files = load_image_files(Path(root) / "train", shuffle=True, random_state=0)
+        cross_validate(files, rest, int(size), int(epochs), n_splits=1)
+    else:
+        measure(Path(root), rest[0], rest[1:], int(size), int(epochs))
