@@ -94,6 +94,11 @@ class VGG16BottleneckTransformer(
         Folder of the feature store, made if missing. Any number of transformers and
         processes on one machine can share it. None keeps nothing.
 
+    max_cache_bytes : int or None, default=None
+        Largest size of the file in `cache_dir`. The oldest features make room for new
+        ones, but not those of the same call: what does not fit then is computed and not
+        kept. None sets no limit.
+
     dtype : {"float32", "float16"}, default="float32"
         Type of the features, in memory and in the store. "float16" halves both;
         what lies outside its range is clipped to +-65504.
@@ -165,6 +170,7 @@ class VGG16BottleneckTransformer(
         "flip_average": ["boolean"],
         "batch_size": [positive_integer],
         "cache_dir": [str, HasMethods("__fspath__"), None],
+        "max_cache_bytes": [positive_integer, None],
         "dtype": [StrOptions({"float32", "float16"})],
         "verbose": ["verbose"],
     }
@@ -181,6 +187,7 @@ class VGG16BottleneckTransformer(
         flip_average=False,
         batch_size=32,
         cache_dir=None,
+        max_cache_bytes=None,
         dtype="float32",
         verbose=0,
     ):
@@ -193,6 +200,7 @@ class VGG16BottleneckTransformer(
         self.flip_average = flip_average
         self.batch_size = batch_size
         self.cache_dir = cache_dir
+        self.max_cache_bytes = max_cache_bytes
         self.dtype = dtype
         self.verbose = verbose
 
@@ -311,7 +319,7 @@ class VGG16BottleneckTransformer(
                 "There is no store: the 'cache_dir' parameter is None. Set it to a "
                 "folder to keep features there."
             )
-        return FeatureStore(self.cache_dir)
+        return FeatureStore(self.cache_dir, self.max_cache_bytes)
 
     def _extraction(self, images, store):
         fitted = getattr(self, "weights_digest_", None)

@@ -115,6 +115,12 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         Folder of the feature store, made if missing; `VGG16BottleneckTransformer` can
         share it. With None a temporary folder is used, and removed at the end of `fit`.
 
+    max_cache_bytes : int or None, default=None
+        Largest size of the file in that folder. The oldest entries make room for new
+        ones, but not those of the same fit: what does not fit then goes through the
+        frozen blocks in each epoch. None sets no limit; see the Notes for what is
+        needed.
+
     class_weight : dict, "balanced" or None, default=None
         Class to weight. "balanced" gives all classes the same weight in sum.
 
@@ -267,6 +273,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "learning_rate": [positive],
         "momentum": [fraction],
         "cache_dir": [str, HasMethods("__fspath__"), None],
+        "max_cache_bytes": [positive_integer, None],
     }
 
     def __init__(
@@ -290,6 +297,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         momentum=0.9,
         batch_size=16,
         cache_dir=None,
+        max_cache_bytes=None,
         class_weight=None,
         early_stopping=False,
         validation_fraction=0.1,
@@ -318,6 +326,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.momentum = momentum
         self.batch_size = batch_size
         self.cache_dir = cache_dir
+        self.max_cache_bytes = max_cache_bytes
         self.class_weight = class_weight
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -333,7 +342,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         images = validate_images(self, X, reset=reset)
         if self.n_trainable_blocks == N_BLOCKS:
             return ImageData(images, size, self.interpolation, self.augmenter)
-        store = None if self.cache_dir is None else FeatureStore(self.cache_dir)
+        store = None
+        if self.cache_dir is not None:
+            store = FeatureStore(self.cache_dir, self.max_cache_bytes)
         plain = base._extraction(images, store)
         _ = plain.digests  # once, here: batches are made in several threads
         return FrozenMaps(
@@ -343,6 +354,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
             indices=np.arange(len(images)),
+            max_bytes=self.max_cache_bytes,
         )
 
     def _base(self, dtype="float32"):

@@ -35,6 +35,8 @@ class FrozenMaps:
         Views of each image; None for a new one in each epoch, which is not stored.
     indices : ndarray
         Which of the images this is about.
+    max_bytes : int or None
+        Of the store, where `plain` has none and one has to be made.
     augmented : Extraction or None
         Of the stored views.
     fresh : ImageData or None
@@ -47,6 +49,7 @@ class FrozenMaps:
     augmenter: object
     n_views: int | None
     indices: np.ndarray
+    max_bytes: int | None = None
     augmented: Extraction | None = None
     fresh: ImageData | None = None
 
@@ -62,7 +65,7 @@ class FrozenMaps:
         """Compute and store what is missing: with a seed, the views as well."""
         plain = self.plain
         if plain.store is None:
-            plain = replace(plain, store=FeatureStore.temporary())
+            plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
         _fill(plain)
         if seed is None or self.augmenter is None:
             return replace(self, plain=plain)
@@ -161,4 +164,5 @@ class _View:
 
 def _fill(extraction):
     for _ in extraction.stream():
-        pass
+        if extraction.store.is_full:
+            return  # the rest is computed whenever it is asked for

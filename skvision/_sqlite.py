@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from skvision.exceptions import FeatureStoreError
 
 _APPLICATION_ID = 0x736B7669  # "skvi"
@@ -32,6 +34,11 @@ DELETE FROM features WHERE id <= (
     SELECT max(id) FROM (
         SELECT id, sum(length(value)) OVER (ORDER BY id DESC) AS n_bytes FROM features
     ) WHERE n_bytes > ?
+)"""
+
+_DELETE_OLDEST_UP_TO = """
+DELETE FROM features WHERE id IN (
+    SELECT id FROM features WHERE id <= ? ORDER BY id LIMIT 4
 )"""
 
 # Codes that blame the circumstances. All else that SQLite reports ("malformed", "not
@@ -195,11 +202,45 @@ def _check(connection):
 
 def remove_oldest(connection, max_bytes):
     """Delete rows and shrink the file; return the number of rows."""
-    # Incremental, not VACUUM, which copies the file and so needs the disk space whose
-    # lack is the usual reason to clear.
     with transaction(connection):
         n_removed = connection.execute(_DELETE_OLDEST, (max_bytes,)).rowcount
+    _shrink(connection)
+    return n_removed
+
+
+def newest(connection):
+    """Return the id of the newest row, 0 if there is none."""
+    return connection.execute("SELECT ifnull(max(id), 0) FROM features").fetchone()[0]
+
+
+def make_room(connection, sizes, max_bytes, newest):
+    """Delete the oldest rows, up to `newest`, for values of `sizes` bytes to come.
+
+    Return for how many of them, from the first on, there is room in a file of
+    `max_bytes`. To be called in the transaction that inserts them.
+    """
+    count = lambda name: connection.execute(f"PRAGMA {name}").fetchone()[0]  # noqa: E731
+    page_size = count("page_size")
+    # A page holds a little less than its size, and a row needs a place in the index.
+    needed = np.cumsum([size // (page_size - 64) + 2 for size in sizes])
+    while True:
+        used = count("page_count") - count("freelist_count")
+        n_fitting = int(np.searchsorted(needed, max_bytes // page_size - used, "right"))
+        if n_fitting == len(sizes):
+            return n_fitting
+        if connection.execute(_DELETE_OLDEST_UP_TO, (newest,)).rowcount == 0:
+            return n_fitting
+
+
+def shrink_to(connection, path, max_bytes):
+    """Give free pages back if the file is larger than it may be."""
+    if file_size(path) > max_bytes:
+        _shrink(connection)
+
+
+def _shrink(connection):
+    # Incremental, not VACUUM, which copies the file and so needs the disk space whose
+    # lack is the usual reason to clear.
     # Not `execute`: the pragma frees one page per step, and that makes one step only.
     connection.executescript("PRAGMA incremental_vacuum")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return n_removed

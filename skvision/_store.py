@@ -32,8 +32,11 @@ from skvision._sqlite import (
     damage_reported,
     file_size,
     is_circumstance,
+    make_room,
+    newest,
     open_database,
     remove_oldest,
+    shrink_to,
     transaction,
 )
 from skvision.exceptions import FeatureStoreError, SkvisionWarning
@@ -78,6 +81,16 @@ class FeatureStore:
     cache_dir : str or os.PathLike
         Folder of the database file `features.sqlite3`, created with its parents if
         it does not exist. A leading `~` is the home folder.
+    max_bytes : int or None, default=None
+        Largest size of the file. For what is written beyond it the oldest entries make
+        room, but only those that were there when this store was opened: one that
+        replaced its own entries would have none of them left when it comes back to the
+        first. What then does not fit is not stored. None sets no limit.
+
+    Attributes
+    ----------
+    is_full : bool
+        Whether something did not fit.
 
     Raises
     ------
@@ -111,19 +124,22 @@ class FeatureStore:
     array([0.5, 1.5], dtype=float32)
     """
 
-    def __init__(self, cache_dir):
+    def __init__(self, cache_dir, max_bytes=None):
         self._path = _database_path(cache_dir)
+        self._max_bytes = max_bytes
         self._lock = threading.RLock()
-        self._given_up = False
+        self._given_up = self.is_full = False
         with damage_reported(self._path):
             self._connection, self._refusal = open_database(self._path)
+            # Only what is asked for: a damaged file is found out when it is used.
+            self._newest_before = newest(self._connection) if max_bytes else 0
         weakref.finalize(self, self._connection.close)
 
     @classmethod
-    def temporary(cls):
+    def temporary(cls, max_bytes=None):
         """Return a store in a folder that is removed with the store's last user."""
         folder = tempfile.mkdtemp(prefix="skvision-")
-        store = cls(folder)
+        store = cls(folder, max_bytes)
         weakref.finalize(store, _remove, store._connection, folder)
         return store
 
@@ -184,8 +200,20 @@ class FeatureStore:
                 self._connection.executemany(
                     "INSERT OR IGNORE INTO features (key, value, checksum)"
                     " VALUES (?, ?, ?)",
-                    rows,
+                    self._fitting(rows),
                 )
+            if self._max_bytes is not None:
+                shrink_to(self._connection, self._path, self._max_bytes)
+
+    def _fitting(self, rows):
+        """Return the first of `rows`, for which there is room or can be made."""
+        if self._max_bytes is None:
+            return rows
+        sizes = [len(value) for _, value, _ in rows]
+        limits = self._max_bytes, self._newest_before
+        n_fitting = make_room(self._connection, sizes, *limits)
+        self.is_full |= n_fitting < len(rows)
+        return rows[:n_fitting]
 
     def info(self):
         """Return the CacheInfo: path, number of entries, bytes on disk."""

@@ -141,10 +141,11 @@ def test_same_steps_as_keras_on_the_whole_model(images):
         assert difference <= 1e-4 * np.abs(mine).max()
 
 
-def test_each_view_goes_through_the_frozen_blocks_once(images, passes, tmp_path):
+@pytest.mark.parametrize("l2", [[0], pytest.param([0, 1e-3], marks=pytest.mark.slow)])
+def test_each_view_goes_through_the_frozen_blocks_once(images, passes, tmp_path, l2):
     search = GridSearchCV(
         vgg(augmenter=ZOOM, cache_dir=tmp_path, head_epochs=1, epochs=2),
-        {"dropout": [0.0, 0.5], "learning_rate": [1e-3, 1e-4]},
+        {"dropout": [0.0, 0.5], "l2": l2, "learning_rate": [1e-3, 1e-4]},
         cv=3,
     ).fit(*images)
     assert sum(passes) == len(images[0]) * (1 + 2)
@@ -178,6 +179,31 @@ def test_predictions_do_not_depend_on_neighbours(images, fitted):
     expected = fitted.predict_proba(X)
     assert_array_equal(fitted.predict_proba(X[:1]), expected[:1])
     assert_array_equal(fitted.predict_proba(X[::-1]), expected[::-1])
+
+
+@pytest.mark.parametrize("cache_dir", [None, "cache"])
+def test_a_limit_of_the_store_costs_time_and_changes_nothing(
+    images, fitted, passes, tmp_path, monkeypatch, cache_dir
+):
+    X, y = images
+    expected = fitted.predict_proba(X)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    sizes = []
+
+    def size_of_the_store():
+        (file,) = glob.glob(str(tmp_path / "*" / "features.sqlite3"))
+        sizes.append(os.path.getsize(file))
+        return keras.callbacks.Callback()
+
+    passes.clear()
+    limited = clone(fitted).set_params(
+        max_cache_bytes=300_000, cache_dir=cache_dir, callbacks=[size_of_the_store]
+    )
+    assert_array_equal(limited.fit(X, y).predict_proba(X), expected)
+    assert sizes
+    assert max(sizes) <= 300_000
+    assert sum(passes) > len(X) * 3
 
 
 def test_temporary_store_is_removed(images, tmp_path, monkeypatch):

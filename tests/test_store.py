@@ -400,6 +400,53 @@ def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
         assert store.info().n_entries == 6
 
 
+# A limit
+
+
+def large(*numbers):
+    value = np.zeros(10_000, "float32")
+    return {i.to_bytes(20, "big"): value + i for i in numbers}
+
+
+def present(store, n):
+    return [i for i in range(n) if store.contains(large(i))]
+
+
+def test_oldest_entries_make_room_but_not_those_of_the_same_store(tmp_path):
+    limit = 1_000_000
+    with FeatureStore(tmp_path, limit) as store:
+        for i in range(0, 40, 4):
+            store.write(large(*range(i, i + 4)))
+        kept = present(store, 40)
+        assert kept == list(range(len(kept)))
+        assert 0.7 * limit < 40_000 * len(kept) < limit
+        assert store.is_full
+    assert os.path.getsize(tmp_path / FILE_NAME) <= limit
+    with FeatureStore(tmp_path, limit) as store:
+        store.write(large(50, 51))
+        assert set(large(50, 51)) == store.contains(large(50, 51))
+        assert present(store, 40) == kept[-len(present(store, 40)) :]
+        assert len(kept) - 8 <= len(present(store, 40)) < len(kept)
+        assert not store.is_full
+        for i in range(60, 100):
+            store.write(large(i))
+        assert store.is_full
+        assert present(store, 50) == []
+        assert set(large(50, 51)) == store.contains(large(50, 51))
+        (value,) = store.read(large(51), "float32", (10_000,)).values()
+        assert value[0] == 51
+    assert os.path.getsize(tmp_path / FILE_NAME) <= limit
+
+
+def test_a_limit_below_what_is_there_shrinks_the_file(tmp_path):
+    with FeatureStore(tmp_path) as store:
+        store.write(large(*range(50)))
+    with FeatureStore(tmp_path, 800_000) as store:
+        store.write(large(60))
+        assert present(store, 70)[-1] == 60
+    assert os.path.getsize(tmp_path / FILE_NAME) <= 800_000
+
+
 def test_write_to_a_read_only_store(filled):
     with FeatureStore(filled.parent) as store:
         store._connection.execute("PRAGMA query_only = ON")
