@@ -44,3 +44,21 @@ def test_example_with_plots(name, output, tmp_path):
 @pytest.mark.usefixtures("imagenet")
 def test_quickstart(tmp_path):
     assert "VGG16 features, logistic regression" in run("quickstart.py", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.usefixtures("imagenet")
+def test_three_roads(tmp_path):
+    output = run("compare_three_roads.py", tmp_path)
+    table = output[output.index("the post  ") :].splitlines()
+    accuracies = [float(line.split()[-2]) for line in table[1:4]]
+    assert min(accuracies) > 0.3  # of ten digits
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.usefixtures("imagenet")
+def test_fine_tuning(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+    assert "accuracy: 0." in run("plot_fine_tuning.py", tmp_path)

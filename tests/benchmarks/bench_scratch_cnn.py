@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
 from skvision._decode import decode_image
@@ -125,6 +126,40 @@ def test_epoch_against_the_posts_loop(cats_vs_dogs):
         f"{theirs:.1f} s, ratio {theirs / ours:.1f}"
     )
     assert theirs / ours >= 1.8
+
+
+def seconds_of_a_search(folder, n_jobs):
+    """Seconds of 8 candidates, and the score of each."""
+    files = load_image_files(folder, shuffle=True, random_state=0)
+    search = GridSearchCV(
+        ScratchCNNClassifier(
+            augmenter=ImageAugmenter(**POST), epochs=3, random_state=0
+        ),
+        {
+            "augmenter__rotation_range": [0, 20],
+            "dropout": [0.3, 0.5],
+            "l2": [0, 1e-4],
+        },
+        cv=StratifiedShuffleSplit(1, test_size=0.2, random_state=0),
+        n_jobs=n_jobs,
+        refit=False,
+    )
+    start = time.perf_counter()
+    search.fit(files.data[:1000], files.target[:1000])
+    seconds = time.perf_counter() - start
+    return seconds, search.cv_results_["mean_test_score"].tolist()
+
+
+def test_two_workers_are_not_slower_than_one(cats_vs_dogs):
+    folder = str(cats_vs_dogs / "train")
+    one, scores = in_a_new_process(seconds_of_a_search, folder, 1)
+    two, same_scores = in_a_new_process(seconds_of_a_search, folder, 2)
+    print(
+        f"\nGridSearchCV, 8 candidates: n_jobs=1 {one:.0f} s, n_jobs=2 {two:.0f} s, "
+        f"ratio {one / two:.2f}; scores {scores}"
+    )
+    assert same_scores == scores
+    assert two / one <= 1.15  # other work on the machine counts, too
 
 
 def test_latency_of_one_path(cats_vs_dogs):

@@ -25,26 +25,19 @@ STRONG = {
     "zoom_range": 0.2,
     "horizontal_flip": True,
 }
-STRONGER = STRONG | {
-    "rotation_range": 20,
-    "width_shift_range": 0.15,
-    "height_shift_range": 0.15,
-    "zoom_range": (0.6, 1.2),
-}
 COLOUR = {"brightness_range": (0.7, 1.3), "channel_shift_range": 20}
 
 # Each is a change to the post's settings: augmentation, optimizer, and the rest.
 CANDIDATES = {
     "post": {},
     "adam": {"optimizer": "adam"},
+    "adam, l2 5e-4": {"optimizer": "adam", "l2": 5e-4},
+    "adam, dropout 0.3": {"optimizer": "adam", "dropout": 0.3},
+    "adam, dropout 0.7": {"optimizer": "adam", "dropout": 0.7},
     "strong": {"optimizer": "adam", "augmenter": STRONG},
-    "stronger": {"optimizer": "adam", "augmenter": STRONGER},
-    "colour": {"optimizer": "adam", "augmenter": STRONG | COLOUR},
-    "dropout 0.3": {"optimizer": "adam", "augmenter": STRONG, "dropout": 0.3},
-    "l2 1e-4": {"optimizer": "adam", "augmenter": STRONG, "l2": 1e-4},
-    "l2 5e-4": {"optimizer": "adam", "augmenter": STRONG, "l2": 5e-4},
-    "l2 2e-3": {"optimizer": "adam", "augmenter": STRONG, "l2": 2e-3},
-    "batch 32": {"optimizer": "adam", "augmenter": STRONG, "batch_size": 32},
+    "strong, dropout 0.3": {"optimizer": "adam", "augmenter": STRONG, "dropout": 0.3},
+    "strong, l2 5e-4": {"optimizer": "adam", "augmenter": STRONG, "l2": 5e-4},
+    "strong, colour": {"optimizer": "adam", "augmenter": STRONG | COLOUR},
 }
 
 
