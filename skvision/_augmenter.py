@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skvision._image_transforms import FILL_MODES, check_batch, transform_images
+from skvision._persistence import SavedWithVersions
 from skvision._preview import preview_files, read_image, write_images
 from skvision._random_transforms import (
     N_UNIFORMS,
@@ -23,7 +24,7 @@ from skvision._validation import (
 )
 
 
-class ImageAugmenter(BaseEstimator):
+class ImageAugmenter(SavedWithVersions, BaseEstimator):
     """Random transformations that make more of few images.
 
     Names, units and meaning of the parameters are those of Keras'

@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from skvision._persistence import SavedWithVersions
 from skvision._probabilities import probabilities
 from skvision._sklearn_callbacks import EpochTasks
 from skvision._validation import (
@@ -66,7 +67,11 @@ class ArrayData:
 
 
 class BaseNetworkClassifier(
-    CallbackSupportMixin, ClassifierMixin, BaseEstimator, metaclass=ABCMeta
+    CallbackSupportMixin,
+    ClassifierMixin,
+    SavedWithVersions,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base class of the classifiers that train a network.
 

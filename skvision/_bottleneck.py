@@ -12,6 +12,7 @@ from sklearn.base import (
 from skvision._decode import INTERPOLATIONS
 from skvision._extraction import Extraction
 from skvision._images import image_tags, validate_images
+from skvision._persistence import SavedWithVersions
 from skvision._store import FeatureStore
 from skvision._validation import (
     HasMethods,
@@ -37,7 +38,7 @@ LAYERS = {
 
 
 class VGG16BottleneckTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, SavedWithVersions, BaseEstimator
 ):
     """Turn images into the features that VGG16 sees in them.
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -62,3 +63,20 @@ def test_three_roads(tmp_path):
 def test_fine_tuning(tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     assert "accuracy: 0." in run("plot_fine_tuning.py", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.usefixtures("imagenet")
+def test_scale_out_goes_on_where_it_stopped(tmp_path):
+    pytest.importorskip("distributed", reason="needs dask.distributed")
+    output = run("scale_out_dask.py", tmp_path)
+    assert "100 images in 3 partitions, 3 of them to do" in output
+    assert '512 features (pooling="avg"), float32: 2 GB' in output
+    (tmp_path / "features" / "part-00001.npz").unlink()
+    output = run("scale_out_dask.py", tmp_path)
+    assert "3 partitions, 1 of them to do" in output
+    files = sorted((tmp_path / "features").iterdir())
+    assert [f.name for f in files] == [f"part-0000{i}.npz" for i in range(3)]
+    with np.load(files[1]) as part:
+        assert part["features"].shape == (40, 512)

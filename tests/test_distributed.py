@@ -1,0 +1,117 @@
+"""Searches and extractions on a dask cluster: two worker processes on this machine."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skvision import (
+    ImageAugmenter,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+)
+
+distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    import dask
+
+    folder = str(tmp_path_factory.mktemp("dask"))
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        distributed.LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=folder,
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def search(estimator, grid):
+    return GridSearchCV(estimator, grid, cv=2, n_jobs=2)
+
+
+SEARCHES = {
+    "convnet": search(
+        ScratchCNNClassifier(
+            image_size=(24, 24),
+            filters=(8,),
+            dense_units=8,
+            augmenter=ImageAugmenter(),
+            epochs=2,
+            random_state=0,
+        ),
+        {"dropout": [0.0, 0.5], "augmenter__rotation_range": [0, 30]},
+    ),
+    "features": search(
+        make_pipeline(
+            VGG16BottleneckTransformer(
+                weights=None, image_size=(32, 32), pooling="avg"
+            ),
+            LogisticRegression(max_iter=1000),
+        ),
+        {
+            "vgg16bottlenecktransformer__layer": ["block1_pool", "block2_pool"],
+            "logisticregression__C": [0.1, 10],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(SEARCHES))
+@pytest.mark.parametrize("form", ["paths", "pixels"])
+def test_same_search_on_all_backends(client, paths, pixels, name, form):
+    X = paths if form == "paths" else pixels
+    y = np.tile(["ant", "bee"], 12)
+    expected = clone(SEARCHES[name]).set_params(n_jobs=1).fit(X, y)
+    for backend in "loky", "threading", "dask":
+        fitted = clone(SEARCHES[name])
+        with joblib.parallel_config(backend=backend):
+            fitted.fit(X, y)
+        assert fitted.best_params_ == expected.best_params_
+        assert_array_equal(
+            fitted.cv_results_["mean_test_score"],
+            expected.cv_results_["mean_test_score"],
+        )
+
+
+def extract(transformer, paths):
+    return transformer.transform(paths)
+
+
+def test_extraction_in_partitions(client, paths):
+    transformer = VGG16BottleneckTransformer(weights=None, image_size=(32, 32))
+    parts = [paths[start : start + 8] for start in range(0, 24, 8)]
+    futures = client.map(extract, [transformer] * 3, parts)
+    features = np.concatenate(client.gather(futures))
+    assert_array_equal(features, transformer.transform(paths))
+
+
+def memory_of_another_copy(paths):
+    """MB that a second transformer of the same kind takes in a process."""
+    import psutil
+
+    process = psutil.Process()
+    options = {"weights": None, "image_size": (32, 32)}
+    VGG16BottleneckTransformer(**options).transform(paths)
+    before = process.memory_info().rss
+    kept = [VGG16BottleneckTransformer(**options) for _ in range(5)]
+    for transformer in kept:
+        transformer.transform(paths)
+    return (process.memory_info().rss - before) / 5 / 2**20
+
+
+def test_a_worker_keeps_one_copy_of_the_weights(client, paths):
+    pytest.importorskip("psutil")
+    growth = client.submit(memory_of_another_copy, paths, pure=False).result()
+    assert growth <= 20

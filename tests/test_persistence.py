@@ -1,0 +1,177 @@
+"""Saving and loading: joblib, pickle, cloudpickle, skops; versions; old files."""
+
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skvision import (
+    DenseHeadClassifier,
+    FineTunedVGGClassifier,
+    ImageAugmenter,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+    _persistence,
+)
+from skvision.exceptions import SkvisionWarning
+
+FIRST_RELEASE = Path(__file__).parent / "data" / "format_1"
+
+X = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
+Y = np.array(["ant", "bee", "cow"] * 4)
+
+
+def estimators():
+    """One of each kind, small; `FIRST_RELEASE` was written with these."""
+    common = {"epochs": 1, "random_state": 0}
+    vgg16 = VGG16BottleneckTransformer(
+        weights=None, image_size=(32, 32), layer="block1_pool", pooling="avg"
+    )
+    augmenter = ImageAugmenter(rotation_range=10)
+    head = DenseHeadClassifier(hidden_units=(4,), **common)
+    return {
+        "features": make_pipeline(vgg16, LogisticRegression(max_iter=10_000)),
+        "head": make_pipeline(clone(vgg16), head),
+        "cnn": ScratchCNNClassifier(
+            image_size=(16, 16),
+            filters=(4,),
+            dense_units=4,
+            augmenter=augmenter,
+            **common,
+        ),
+        "fine tuned": FineTunedVGGClassifier(
+            weights=None,
+            image_size=(32, 32),
+            n_trainable_blocks=0,
+            hidden_units=(2,),
+            head_epochs=1,
+            **common,
+        ),
+    }
+
+
+NAMES = list(estimators())
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {name: model.fit(X, Y) for name, model in estimators().items()}
+
+
+@pytest.fixture(params=NAMES)
+def model(request, fitted):
+    return fitted[request.param]
+
+
+@pytest.mark.parametrize("library", [pickle, cloudpickle])
+def test_pickles(model, library):
+    loaded = library.loads(library.dumps(model))
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert repr(loaded) == repr(model)
+    assert "_written_by" not in vars(loaded)
+
+
+def test_joblib_in_a_fresh_process(fitted, tmp_path):
+    joblib.dump(fitted, tmp_path / "models.joblib")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import joblib, numpy as np\n"
+        "X = np.load('X.npy')\n"
+        "models = joblib.load('models.joblib')\n"
+        "np.savez('proba.npz', **{k: m.predict_proba(X) for k, m in models.items()})\n"
+    )
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, check=True
+    )
+    with np.load(tmp_path / "proba.npz") as proba:
+        for name, model in fitted.items():
+            assert_array_equal(proba[name], model.predict_proba(X))
+
+
+def test_skops(model):
+    sio = pytest.importorskip("skops.io", reason="needs skops")
+    data = sio.dumps(model)
+    untrusted = sio.get_untrusted_types(data=data)
+    documented = (Path(__file__).parents[1] / "docs/persistence.md").read_text()
+    trusted = re.findall(r'"(skvision\.[\w.]+)"', documented)
+    assert set(untrusted) <= set(trusted)
+    loaded = sio.loads(data, trusted=untrusted)
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_unfitted_estimators_are_small():
+    for model in estimators().values():
+        assert len(pickle.dumps(model)) < 5_000
+
+
+# Versions
+
+
+def saved_by(monkeypatch, model, **other):
+    versions = _persistence.versions()
+    monkeypatch.setattr(_persistence, "versions", lambda: versions | other)
+    data = pickle.dumps(model)
+    monkeypatch.setattr(_persistence, "versions", lambda: versions)
+    return data
+
+
+@pytest.fixture
+def head(fitted):
+    return fitted["head"][-1]
+
+
+def test_same_versions_are_silent(head):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pickle.loads(pickle.dumps(head))
+
+
+def test_other_versions_give_a_warning(head, monkeypatch):
+    data = saved_by(monkeypatch, head, **{"scikit-learn": "1.0"})
+    with pytest.warns(InconsistentVersionWarning, match=r"DenseHead.* version 1\.0"):
+        pickle.loads(data)
+    data = saved_by(monkeypatch, head, keras="3.0")
+    with pytest.warns(SkvisionWarning, match=r"saved with keras 3\.0 and is loaded"):
+        loaded = pickle.loads(data)
+    for before, after in zip(head._weights, loaded._weights, strict=True):
+        assert_array_equal(before, after)
+
+
+def test_another_format_is_an_error(head, monkeypatch):
+    monkeypatch.setattr(_persistence, "FORMAT", 99)
+    data = pickle.dumps(head)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"DenseHeadClassifier was saved in a format"):
+        pickle.loads(data)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_of_the_first_release_are_read(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        warnings.simplefilter("ignore", SkvisionWarning)
+        loaded = joblib.load(FIRST_RELEASE / f"{name}.joblib")
+    with np.load(FIRST_RELEASE / "proba.npz") as proba:
+        assert_allclose(loaded.predict_proba(X), proba[name], atol=1e-4)
+    assert set(loaded.get_params()) == set(estimators()[name].get_params())
+
+
+if __name__ == "__main__":  # writes the files of a format, once
+    FIRST_RELEASE.mkdir(parents=True)
+    models = {name: model.fit(X, Y) for name, model in estimators().items()}
+    for name, model in models.items():
+        joblib.dump(model, FIRST_RELEASE / f"{name}.joblib", compress=3)
+    proba = {name: model.predict_proba(X) for name, model in models.items()}
+    np.savez(FIRST_RELEASE / "proba.npz", **proba)
