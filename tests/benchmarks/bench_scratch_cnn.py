@@ -3,14 +3,11 @@
 ``python -m pytest tests/benchmarks/bench_scratch_cnn.py -m slow -s`` prints figures.
 """
 
-import ast
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from _beside_keras import POST, epoch_times, in_a_new_process
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
@@ -18,30 +15,6 @@ from skvision._decode import decode_image
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
-
-# 0.2 radians when the post was written.
-POST = {
-    "shear_range": float(np.rad2deg(0.2)),
-    "zoom_range": 0.2,
-    "horizontal_flip": True,
-}
-
-
-# Keras is imported late: each side is to load TensorFlow as its user would.
-
-
-def epoch_times(seconds):
-    """Return a callback that appends the seconds of each epoch to a list."""
-    import keras
-
-    class EpochTimes(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            self.start = time.perf_counter()
-
-        def on_epoch_end(self, epoch, logs=None):
-            seconds.append(time.perf_counter() - self.start)
-
-    return EpochTimes()
 
 
 def the_posts_model():
@@ -96,21 +69,6 @@ def seconds_of_ours(folder, n_images):
         random_state=0,
     ).fit(train.data[:n_images], train.target[:n_images])
     return seconds
-
-
-def in_a_new_process(function, *args):
-    """Call a function of this module as a script would, with the memory to itself.
-
-    In one process, what Keras' loop leaves of the memory halves the speed of ours.
-    """
-    code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"import {Path(__file__).stem} as bench\n"
-        f"print(bench.{function.__name__}(*{args!r}))"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return ast.literal_eval(output.splitlines()[-1])
 
 
 def test_epoch_against_the_posts_loop(cats_vs_dogs):

@@ -1,0 +1,85 @@
+"""Fine-tuning VGG16, beside the post's own loop in the same run.
+
+``python -m pytest tests/benchmarks/bench_fine_tuning.py -m slow -s`` prints figures.
+The weights are random, which takes the same time as others.
+"""
+
+import time
+
+import pytest
+from _beside_keras import POST, epoch_times, in_a_new_process
+
+from skvision import FineTunedVGGClassifier, ImageAugmenter
+from skvision.datasets import load_image_files
+
+pytestmark = pytest.mark.slow
+
+N_EPOCHS = 10  # of the comparison from nothing
+
+
+def seconds_of_the_posts_epochs(folder, n_images):
+    """Seconds of each of two epochs: all of VGG16 in every step, as the post has it."""
+    import keras
+    import tensorflow as tf
+
+    base = keras.applications.VGG16(
+        weights=None, include_top=False, input_shape=(150, 150, 3)
+    )
+    head = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(256, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ]
+    model = keras.Sequential([base, *head])
+    for layer in base.layers:
+        layer.trainable = layer.name.startswith("block5")
+    model.compile(
+        keras.optimizers.SGD(1e-4, momentum=0.9), "binary_crossentropy", ["accuracy"]
+    )
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
+        rescale=1 / 255, **POST
+    ).flow_from_directory(
+        folder, target_size=(150, 150), batch_size=16, class_mode="binary"
+    )
+    seconds = []
+    model.fit(
+        generator,
+        epochs=2,
+        steps_per_epoch=n_images // 16,
+        callbacks=[epoch_times(seconds)],
+        verbose=0,
+    )
+    return seconds
+
+
+def seconds_of_ours(folder, n_images):
+    """Seconds in all, from nothing, and of each epoch of the second step."""
+    train = load_image_files(folder, shuffle=True, random_state=0)
+    seconds = []
+    classifier = FineTunedVGGClassifier(
+        weights=None,
+        augmenter=ImageAugmenter(horizontal_flip=True),
+        epochs=N_EPOCHS,
+        callbacks=[lambda: epoch_times(seconds)],
+        random_state=0,
+    )
+    start = time.perf_counter()
+    classifier.fit(train.data[:n_images], train.target[:n_images])
+    in_all = time.perf_counter() - start
+    return in_all, seconds[-N_EPOCHS:]  # those before are of the head
+
+
+def test_against_the_posts_loop(cats_vs_dogs):
+    args = str(cats_vs_dogs / "train"), 8 * 16
+    theirs = min(in_a_new_process(seconds_of_the_posts_epochs, *args))
+    in_all, seconds = in_a_new_process(seconds_of_ours, *args)
+    later = min(seconds[1:])
+    print(
+        f"\n{args[1]} images, an epoch of the post's loop {theirs:.1f} s, a later epoch "
+        f"of ours {later:.1f} s, ratio {theirs / later:.1f}; {N_EPOCHS} epochs from "
+        f"nothing: {N_EPOCHS * theirs:.0f} s (extrapolated) and {in_all:.0f} s, ratio "
+        f"{N_EPOCHS * theirs / in_all:.1f}"
+    )
+    assert theirs / later >= 3
+    assert N_EPOCHS * theirs / in_all >= 3
