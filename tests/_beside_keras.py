@@ -44,5 +44,5 @@ def in_a_new_process(function, *args):
         f"print(bench.{function.__name__}(*{args!r}))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return ast.literal_eval(output.splitlines()[-1])
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return ast.literal_eval(result.stdout.splitlines()[-1])

@@ -14,7 +14,7 @@ from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
 
-N_EPOCHS = 10  # of the comparison from nothing
+N_EPOCHS = 5  # that are measured, of the 50 of the post
 
 
 def seconds_of_the_posts_epochs(folder, n_images):
@@ -35,7 +35,9 @@ def seconds_of_the_posts_epochs(folder, n_images):
     for layer in base.layers:
         layer.trainable = layer.name.startswith("block5")
     model.compile(
-        keras.optimizers.SGD(1e-4, momentum=0.9), "binary_crossentropy", ["accuracy"]
+        keras.optimizers.SGD(1e-4, momentum=0.9),
+        "binary_crossentropy",
+        metrics=["accuracy"],
     )
     generator = tf.keras.preprocessing.image.ImageDataGenerator(
         rescale=1 / 255, **POST
@@ -75,11 +77,13 @@ def test_against_the_posts_loop(cats_vs_dogs):
     theirs = min(in_a_new_process(seconds_of_the_posts_epochs, *args))
     in_all, seconds = in_a_new_process(seconds_of_ours, *args)
     later = min(seconds[1:])
+    # Epochs are alike, so the rest of the post's 50 is extrapolated for both sides.
+    theirs_in_all, ours_in_all = 50 * theirs, in_all + (50 - N_EPOCHS) * later
     print(
-        f"\n{args[1]} images, an epoch of the post's loop {theirs:.1f} s, a later epoch "
-        f"of ours {later:.1f} s, ratio {theirs / later:.1f}; {N_EPOCHS} epochs from "
-        f"nothing: {N_EPOCHS * theirs:.0f} s (extrapolated) and {in_all:.0f} s, ratio "
-        f"{N_EPOCHS * theirs / in_all:.1f}"
+        f"\n{args[1]} images, an epoch of the post's loop {theirs:.1f} s, a later one "
+        f"of ours {later:.1f} s, ratio {theirs / later:.1f}; 50 epochs from nothing: "
+        f"{theirs_in_all:.0f} and {ours_in_all:.0f} s (extrapolated), ratio "
+        f"{theirs_in_all / ours_in_all:.1f}"
     )
     assert theirs / later >= 3
-    assert N_EPOCHS * theirs / in_all >= 3
+    assert theirs_in_all / ours_in_all >= 2
