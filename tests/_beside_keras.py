@@ -1,4 +1,7 @@
-"""What the benchmarks that race with Keras share."""
+"""What the benchmarks that race with Keras share.
+
+Keras is imported late: each side is to load TensorFlow as its user would.
+"""
 
 import ast
 import inspect
@@ -17,9 +20,19 @@ POST = {
 }
 
 
+def batches_of_keras(folder):
+    """Return the post's endless augmented batches of the images in a folder."""
+    import tensorflow as tf
+
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255, **POST)
+    return generator.flow_from_directory(
+        folder, target_size=(150, 150), batch_size=16, class_mode="binary"
+    )
+
+
 def epoch_times(seconds):
     """Return a callback that appends the seconds of each epoch to a list."""
-    import keras  # late: each side is to load TensorFlow as its user would
+    import keras
 
     class EpochTimes(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -7,7 +7,7 @@ The weights are random, which takes the same time as others.
 import time
 
 import pytest
-from _beside_keras import POST, epoch_times, in_a_new_process
+from _beside_keras import batches_of_keras, epoch_times, in_a_new_process
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
 from skvision.datasets import load_image_files
@@ -20,7 +20,6 @@ N_EPOCHS = 5  # that are measured, of the 50 of the post
 def seconds_of_the_posts_epochs(folder, n_images):
     """Seconds of each of two epochs: all of VGG16 in every step, as the post has it."""
     import keras
-    import tensorflow as tf
 
     base = keras.applications.VGG16(
         weights=None, include_top=False, input_shape=(150, 150, 3)
@@ -39,14 +38,9 @@ def seconds_of_the_posts_epochs(folder, n_images):
         "binary_crossentropy",
         metrics=["accuracy"],
     )
-    generator = tf.keras.preprocessing.image.ImageDataGenerator(
-        rescale=1 / 255, **POST
-    ).flow_from_directory(
-        folder, target_size=(150, 150), batch_size=16, class_mode="binary"
-    )
     seconds = []
     model.fit(
-        generator,
+        batches_of_keras(folder),
         epochs=2,
         steps_per_epoch=n_images // 16,
         callbacks=[epoch_times(seconds)],

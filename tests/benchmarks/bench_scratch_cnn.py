@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from _beside_keras import POST, epoch_times, in_a_new_process
+from _beside_keras import POST, batches_of_keras, epoch_times, in_a_new_process
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
@@ -41,16 +41,9 @@ def the_posts_model():
 
 
 def seconds_of_the_posts_loop(folder, n_images):
-    import tensorflow as tf
-
-    generator = tf.keras.preprocessing.image.ImageDataGenerator(
-        rescale=1 / 255, **POST
-    ).flow_from_directory(
-        folder, target_size=(150, 150), batch_size=16, class_mode="binary"
-    )
     seconds = []
     the_posts_model().fit(
-        generator,
+        batches_of_keras(folder),
         epochs=2,
         steps_per_epoch=n_images // 16,
         callbacks=[epoch_times(seconds)],
