@@ -5,6 +5,7 @@ Keras is imported late: each side is to load TensorFlow as its user would.
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 import time
@@ -57,5 +58,9 @@ def in_a_new_process(function, *args):
         f"print(bench.{function.__name__}(*{args!r}))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    # As a user has it, and not as conftest.py sets it.
+    kept = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    result = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=kept
+    )
     return ast.literal_eval(result.stdout.splitlines()[-1])

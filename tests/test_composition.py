@@ -181,7 +181,9 @@ def test_html(estimator):
     ],
     ids=["calibrated", "voting", "stacking", "bagging", "rest"],
 )
-@pytest.mark.parametrize("kind", ["features", "convnet"])
+@pytest.mark.parametrize(
+    "kind", ["features", pytest.param("convnet", marks=pytest.mark.slow)]
+)
 def test_meta_estimators(paths, pixels, y, meta, kind):
     estimator = make_pipeline(vgg(), head()) if kind == "features" else cnn()
     meta = meta(estimator)
@@ -229,6 +231,7 @@ def test_order_of_the_folds_does_not_matter(paths, y, cache_dir):
     assert_array_equal(one, other[::-1])
 
 
+@pytest.mark.slow
 def test_permutation_test(paths, y, cache_dir):
     model = make_pipeline(vgg(cache_dir=cache_dir), StandardScaler(), head(epochs=10))
     score, permuted, _ = permutation_test_score(
@@ -237,6 +240,7 @@ def test_permutation_test(paths, y, cache_dir):
     assert score > permuted.max()
 
 
+@pytest.mark.slow
 def test_halving_search(paths, y):
     search = HalvingGridSearchCV(
         cnn(),
@@ -290,6 +294,7 @@ def test_early_stopping_inside_a_search(paths, y):
     assert len(best.validation_scores_) == best.n_iter_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_search_in_workers(paths, y, backend):
     grid = {"dropout": [0.0, 0.5], "augmenter__rotation_range": [0, 30]}
@@ -390,8 +395,8 @@ def random_pipeline(rng, cache_dir):
 
 @pytest.mark.parametrize(
     "seeds",
-    [range(10), pytest.param(range(10, 100), marks=pytest.mark.slow)],
-    ids=["10", "90"],
+    [range(4), pytest.param(range(4, 100), marks=pytest.mark.slow)],
+    ids=["4", "96"],
 )
 def test_random_pipelines(paths, pixels, y, cache_dir, seeds):
     """Fit, clone, pickle and predict alike, on paths as on images in memory."""

@@ -375,6 +375,7 @@ with open({str(result)!r}, "wb") as file:
     assert_array_equal(proba, expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_joblib_in_a_fresh_process(fitted, images, tmp_path):
     X, _ = images
     path = tmp_path / "fitted.joblib"

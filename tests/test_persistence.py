@@ -83,6 +83,7 @@ def test_pickles(model, library):
     assert "_written_by" not in vars(loaded)
 
 
+@pytest.mark.slow
 def test_joblib_in_a_fresh_process(fitted, tmp_path):
     joblib.dump(fitted, tmp_path / "models.joblib")
     np.save(tmp_path / "X.npy", X)
