@@ -91,9 +91,11 @@ def _ablation_cam(transformer, classifier, X, codes):
     height, width = (
         side >> n_halvings for side in check_image_size(transformer.image_size)
     )
-    whole = clone(transformer).set_params(pooling=None).set_output(transform="default")
-    all_maps = np.asarray(whole.transform(X)).reshape(-1, height, width, n_maps)
-    pooled = clone(transformer).set_output(transform="default").transform(X)
+    extractor = clone(transformer).set_output(transform="default")
+    pooled = all_maps = extractor.transform(X)
+    if transformer.pooling is not None:
+        all_maps = extractor.set_params(pooling=None).transform(X)
+    all_maps = all_maps.reshape(-1, height, width, n_maps)
     saliencies = []
     for maps, features, code in zip(all_maps, pooled, codes, strict=True):
         score = class_scores(classifier, features[np.newaxis])[0, code]

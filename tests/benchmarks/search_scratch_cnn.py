@@ -43,7 +43,7 @@ CANDIDATES = {
 
 def optimizer(name, rate, n_steps):
     """Adam whose rate falls to 0 by a cosine; anything else as Keras has it."""
-    import keras
+    from skvision._backend import keras  # with oneDNN, unlike Keras alone
 
     if name != "adam":
         return name
