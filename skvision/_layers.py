@@ -10,19 +10,6 @@ FLOAT = {"dtype": "float32"}
 IMAGES = {"dtype": "float32", "data_format": "channels_last"}
 
 
-def convolution(filters, name, padding):
-    """A convolution with 3 x 3 filters and rectified linear units."""
-    return keras.layers.Conv2D(
-        filters,
-        3,
-        padding=padding,
-        activation="relu",
-        kernel_initializer="zeros",
-        name=name,
-        **IMAGES,
-    )
-
-
 class KerasLayers:
     """Standard layers, for a model that the user is to have."""
 
@@ -37,10 +24,21 @@ class KerasLayers:
     def dropout(self, name):
         return keras.layers.Dropout(self.rate, seed=0, name=name, **FLOAT)
 
-    def pooled_convolution(self, filters, number):
+    def convolution(self, filters, name, padding):
+        return keras.layers.Conv2D(
+            filters,
+            3,
+            padding=padding,
+            activation="relu",
+            kernel_initializer="zeros",
+            name=name,
+            **IMAGES,
+        )
+
+    def pooled_convolution(self, filters, name, pool_name, padding):
         """A convolution, and the maximum over 2 x 2 pixels."""
-        convolve = convolution(filters, f"conv_{number}", padding="valid")
-        pool = keras.layers.MaxPooling2D(2, name=f"pool_{number}", **IMAGES)
+        convolve = self.convolution(filters, name, padding)
+        pool = keras.layers.MaxPooling2D(2, name=pool_name, **IMAGES)
         return lambda x: pool(convolve(x))
 
 
@@ -57,8 +55,11 @@ class TrainedLayers:
         self.dropouts.append(Dropout(name, position=len(self.dropouts)))
         return self.dropouts[-1]
 
-    def pooled_convolution(self, filters, number):
-        return PooledConvolution(filters, f"conv_{number}")
+    def convolution(self, filters, name, padding):
+        return Convolution(filters, name, padding)
+
+    def pooled_convolution(self, filters, name, pool_name, padding):
+        return PooledConvolution(filters, name, padding)
 
 
 class Dropout(keras.layers.Layer):
@@ -119,59 +120,100 @@ def _sum_of_outer_products(x, gradient):
     return tf.reduce_sum(x[:, :, None] * gradient[:, None, :], axis=0)
 
 
-class PooledConvolution(keras.layers.Layer):
-    """A convolution, rectified linear units and a maximum over 2 x 2 pixels.
+class Convolution(keras.layers.Layer):
+    """A convolution with 3 x 3 filters, and rectified linear units.
 
-    The maximum comes before bias and units, on which it has no influence, and which
-    have less to do then; all gradients but those of the convolution are compiled to
-    one loop. Together this makes a step of the training twice as fast
-    (docs/benchmarks.md).
+    The sums of its gradients do not depend on the number of threads, as those of Keras'
+    layer do.
     """
 
-    def __init__(self, filters, name):
+    def __init__(self, filters, name, padding):
         super().__init__(name=name, dtype="float32")
         self.filters = filters
+        self.padding = padding.upper()
 
     def build(self, input_shape):
         weight = {"dtype": "float32", "initializer": "zeros"}
-        _, height, width, channels = input_shape
-        self.n_values = (height - 2) * (width - 2) * self.filters
+        height, width, channels = input_shape[1:]
+        border = 2 if self.padding == "VALID" else 0
+        self.size = height - border, width - border
+        self.n_values = self.size[0] * self.size[1] * self.filters
         shape = (3, 3, channels, self.filters)
         self.kernel = self.add_weight(shape=shape, name="kernel", **weight)
         self.bias = self.add_weight(shape=(self.filters,), name="bias", **weight)
 
     def compute_output_shape(self, input_shape):
-        n, height, width, _ = input_shape
-        return n, (height - 2) // 2, (width - 2) // 2, self.filters
+        return input_shape[0], *self.size, self.filters
 
     def call(self, inputs):
-        return _pooled_convolution(inputs, self.kernel.value, self.bias.value)
+        return _convolution(inputs, self.kernel.value, self.bias.value, self.padding)
 
 
-@tf.custom_gradient
-def _pooled_convolution(x, kernel, bias):
-    maps = tf.nn.conv2d(x, kernel, 1, "VALID")
-    size = maps.shape[1:3]
-    outputs, places = _rectified_maximum(maps, bias)
+class PooledConvolution(Convolution):
+    """The same, and then the maximum over 2 x 2 pixels.
 
-    def gradients(gradient):
-        of_maps = _spread(gradient, places, size)
-        convolution = {"strides": [1, 1, 1, 1], "padding": "VALID"}
-        of_x = tf.raw_ops.Conv2DBackpropInput(
-            input_sizes=tf.shape(x),
-            filter=kernel,
-            out_backprop=of_maps,
-            **convolution,
-        )
-        of_kernel = tf.raw_ops.Conv2DBackpropFilter(
-            input=x,
-            filter_sizes=tf.shape(kernel),
-            out_backprop=of_maps,
-            **convolution,
-        )
-        return of_x, of_kernel, _sum_of_placed(gradient, places)
+    The maximum comes before bias and units, on which it has no influence, and which
+    have less to do then; all gradients but those of the convolution are compiled to
+    one loop. Together this makes a step of the training of the small convnet twice as
+    fast (docs/benchmarks.md).
+    """
 
-    return outputs, gradients
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], *(n // 2 for n in self.size), self.filters
+
+    def call(self, inputs):
+        weights = self.kernel.value, self.bias.value
+        return _pooled_convolution(inputs, *weights, self.padding)
+
+
+def _convolution(x, kernel, bias, padding):
+    @tf.custom_gradient
+    def convolve(x, kernel, bias):
+        outputs = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, padding) + bias)
+
+        def gradients(gradient):
+            of_maps, of_bias = _where_positive(gradient, outputs)
+            return *_gradients_of_convolution(x, kernel, of_maps, padding), of_bias
+
+        return outputs, gradients
+
+    return convolve(x, kernel, bias)
+
+
+def _pooled_convolution(x, kernel, bias, padding):
+    @tf.custom_gradient
+    def convolve(x, kernel, bias):
+        maps = tf.nn.conv2d(x, kernel, 1, padding)
+        size = maps.shape[1:3]
+        outputs, places = _rectified_maximum(maps, bias)
+
+        def gradients(gradient):
+            of_maps = _spread(gradient, places, size)
+            of_bias = _sum_of_placed(gradient, places)
+            return *_gradients_of_convolution(x, kernel, of_maps, padding), of_bias
+
+        return outputs, gradients
+
+    return convolve(x, kernel, bias)
+
+
+def _gradients_of_convolution(x, kernel, of_maps, padding):
+    """Gradients of the inputs and of the filters, from those of the maps."""
+    settings = {"strides": [1, 1, 1, 1], "padding": padding}
+    of_x = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(x), filter=kernel, out_backprop=of_maps, **settings
+    )
+    of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+        input=x, filter_sizes=tf.shape(kernel), out_backprop=of_maps, **settings
+    )
+    return of_x, of_kernel
+
+
+@compiled
+def _where_positive(gradient, outputs):
+    """Return the gradient of the maps, and its sum, the gradient of the bias."""
+    of_maps = tf.where(outputs > 0, gradient, 0.0)
+    return of_maps, tf.reduce_sum(of_maps, axis=(0, 1, 2))
 
 
 @compiled

@@ -7,9 +7,10 @@ Types and the order of axes are said for each layer, so that Keras' global setti
 """
 
 import functools
+import itertools
 
 from skvision._backend import check_usable_here, keras, tf, traced
-from skvision._layers import FLOAT, IMAGES, convolution
+from skvision._layers import FLOAT, IMAGES, KerasLayers
 from skvision._vgg16_tables import combined_digest, layer_digest, vgg16_layers
 from skvision._weights import load_vgg16_weights
 
@@ -39,7 +40,8 @@ def scratch_cnn(image_size, filters, dense_units, n_outputs, *, parts):
     inputs = _input((*image_size, 3), "images")
     x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(inputs)
     for i, n_filters in enumerate(filters, start=1):
-        x = parts.pooled_convolution(n_filters, i)(x)
+        names = f"conv_{i}", f"pool_{i}"
+        x = parts.pooled_convolution(n_filters, *names, padding="valid")(x)
     x = layers.Flatten(name="flatten", **IMAGES)(x)
     x = parts.dense(dense_units, "dense", "relu")(x)
     x = parts.dropout("dropout")(x)
@@ -81,22 +83,26 @@ def grad_cam(network):
     return of_image
 
 
-def _vgg16_blocks(x, n_blocks):
+def _vgg16_blocks(x, n_blocks, parts):
     """The last `n_blocks` blocks of VGG16's convolution base."""
-    for name, block, n_filters in vgg16_layers():
-        if block <= N_BLOCKS - n_blocks:
-            continue
-        if name.endswith("pool"):
-            x = layers.MaxPooling2D(2, name=name, **IMAGES)(x)
+    first = N_BLOCKS - n_blocks + 1
+    names = [layer for layer in vgg16_layers() if layer[1] >= first]
+    for (name, _, n_filters), (following, _, _) in itertools.pairwise(names):
+        if following.endswith("pool"):
+            layer = parts.pooled_convolution(n_filters, name, following, "same")
+        elif not name.endswith("pool"):
+            layer = parts.convolution(n_filters, name, "same")
         else:
-            x = convolution(n_filters, name, padding="same")(x)
+            continue
+        x = layer(x)
     return x
 
 
 def vgg16_base():
     """VGG16's convolution base with the layer names of `keras.applications.VGG16`."""
     inputs = _input((None, None, 3), "images")
-    return keras.Model(inputs, _vgg16_blocks(inputs, N_BLOCKS), name="vgg16")
+    blocks = _vgg16_blocks(inputs, N_BLOCKS, KerasLayers(dropout=0))
+    return keras.Model(inputs, blocks, name="vgg16")
 
 
 def vgg16_top(shape, n_blocks, preprocessing, *, parts):
@@ -111,7 +117,7 @@ def vgg16_top(shape, n_blocks, preprocessing, *, parts):
     elif n_blocks == N_BLOCKS:
         offset = [-103.939, -116.779, -123.68]
         x = layers.Rescaling(1, offset, name="centring", **FLOAT)(x[..., ::-1])
-    x = layers.Flatten(name="flatten", **IMAGES)(_vgg16_blocks(x, n_blocks))
+    x = layers.Flatten(name="flatten", **IMAGES)(_vgg16_blocks(x, n_blocks, parts))
     return keras.Model(inputs, x, name="vgg16_top")
 
 

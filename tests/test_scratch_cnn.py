@@ -124,13 +124,20 @@ def test_divergence_names_epoch_and_remedy(images):
         assert np.isfinite(cnn(learning_rate=1e6).fit(X, y).predict_proba(X)).all()
 
 
-def fit_in_a_fresh_process(result, **environment):
+FITS = {
+    "scratch": "cnn = ScratchCNNClassifier(epochs=2, **settings)\n",
+    "fine-tuned": "cnn = FineTunedVGGClassifier(weights=None, image_size=(64, 64), "
+    "preprocessing='rescale', learning_rate=1e-3, epochs=2, **settings)\n",
+}
+
+
+def fit_in_a_fresh_process(fit, result, **environment):
     code = (
         "import os, sys, numpy as np\n"
-        "from skvision import ImageAugmenter, ScratchCNNClassifier\n"
+        "from skvision import *\n"
         "X = np.random.default_rng(0).integers(0, 256, (40, 150, 150, 3), np.uint8)\n"
-        "augmenter = ImageAugmenter(zoom_range=0.2)\n"
-        "cnn = ScratchCNNClassifier(augmenter=augmenter, epochs=2, random_state=0)\n"
+        "settings = {'augmenter': ImageAugmenter(zoom_range=0.2), 'random_state': 0}\n"
+        f"{fit}"
         "before = dict(os.environ)\n"
         "cnn.fit(X, [0, 1] * 20)\n"
         "assert os.environ == before\n"
@@ -144,10 +151,11 @@ def fit_in_a_fresh_process(result, **environment):
 
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86")
-def test_number_of_threads_does_not_matter(tmp_path):
-    proba = fit_in_a_fresh_process(tmp_path / "one.npy", OMP_NUM_THREADS="1")
-    for n_threads in ("2", "4"):
-        other = fit_in_a_fresh_process(tmp_path / "n.npy", OMP_NUM_THREADS=n_threads)
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS.keys())
+def test_number_of_threads_does_not_matter(fit, tmp_path):
+    proba = fit_in_a_fresh_process(fit, tmp_path / "1.npy", OMP_NUM_THREADS="1")
+    for n in ("2", "4"):
+        other = fit_in_a_fresh_process(fit, tmp_path / "n.npy", OMP_NUM_THREADS=n)
         assert_array_equal(other, proba)
 
 
