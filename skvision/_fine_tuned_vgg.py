@@ -65,6 +65,10 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "imagenet" is what the weights were trained with: channels in the order BGR,
         minus their mean over ImageNet. "rescale" divides by 255, as [1]_ does.
 
+    normalize_features : bool, default=True
+        Whether the features of each image, which the head gets from the convolutions,
+        are scaled to one length (a Euclidean norm of 10). [1]_ leaves them as they are.
+
     hidden_units : sequence of int, default=(256,)
         Units of each hidden layer of the head. Empty for none.
 
@@ -196,10 +200,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         ``history_["fine_tuning"]["val_accuracy"]``; None without validation data.
 
     best_validation_score_ : float or None
-        Accuracy on the validation data in the best epoch of the second step.
+        Accuracy on the validation data in the best epoch.
 
     best_epoch_ : int or None
-        Number of the best epoch of the second step, counted from 1.
+        Number of the best epoch of the second step, counted from 1; 0 if the head on
+        VGG16 as it is was better than all of them.
 
     n_iter_ : int
         Number of epochs of the second step.
@@ -250,6 +255,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     >>> classifier = FineTunedVGGClassifier(
     ...     preprocessing="rescale",
     ...     interpolation="nearest",
+    ...     normalize_features=False,
     ...     learning_rate=1e-4,
     ...     augmenter=ImageAugmenter(
     ...         shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True
@@ -264,6 +270,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "image_size": "no_validation",  # by check_image_size
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
         "preprocessing": [StrOptions({"imagenet", "rescale"})],
+        "normalize_features": ["boolean"],
         "hidden_units": "no_validation",  # by check_units
         "n_trainable_blocks": [Interval(Integral, 0, N_BLOCKS, closed="both")],
         "augmenter": [ImageAugmenter, None],
@@ -283,6 +290,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         image_size=(150, 150),
         interpolation="bilinear",
         preprocessing="imagenet",
+        normalize_features=True,
         hidden_units=(256,),
         dropout=0.5,
         l1=0.0,
@@ -312,6 +320,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.image_size = image_size
         self.interpolation = interpolation
         self.preprocessing = preprocessing
+        self.normalize_features = normalize_features
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.l1 = l1
@@ -385,7 +394,12 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return "fine_tuned_vgg", self._top(), units, n_outputs
 
     def _top(self):
-        return self._shape_of_maps(), int(self.n_trainable_blocks), self.preprocessing
+        return (
+            self._shape_of_maps(),
+            int(self.n_trainable_blocks),
+            self.preprocessing,
+            bool(self.normalize_features),
+        )
 
     def _prepare(self, state, network, train, validation, seed, checkpoints):
         """Start from VGG16's weights, and a head that is trained on its features."""
@@ -398,6 +412,12 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head, is_done = self._train_head(network, *data, seed, checkpoints)
         state.weights = blocks + head.weights
         state.earlier = head.history
+        if validation is not None:  # it may turn out that nothing is better than this
+            accuracy, loss = (
+                head.history[f"val_{m}"][-1] for m in ("accuracy", "loss")
+            )
+            state.best_score, state.best_epoch = (accuracy, -loss), 0
+            state.best_weights = state.weights
         return is_done
 
     def _vgg16_weights(self):
@@ -471,7 +491,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         check_is_fitted(self)
         from skvision import _programs
 
-        top = (*self._image_size(), 3), N_BLOCKS, self.preprocessing
+        top = (*self._image_size(), 3), N_BLOCKS, *self._network[1][2:]
         n_frozen, weights = self._vgg16_weights()
         return _programs.build_model(
             ("fine_tuned_vgg", top, *self._network[2:]),

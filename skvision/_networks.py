@@ -105,10 +105,11 @@ def vgg16_base():
     return keras.Model(inputs, blocks, name="vgg16")
 
 
-def vgg16_top(shape, n_blocks, preprocessing, *, parts):
+def vgg16_top(shape, n_blocks, preprocessing, normalize, *, parts):
     """The last blocks of VGG16, from the maps before them to flat features.
 
-    With all 5 blocks the maps are images with values 0 to 255, and preprocessed.
+    With all 5 blocks the maps are images with values 0 to 255, and preprocessed. With
+    `normalize` the features of each image are scaled to a Euclidean norm of 10.
     """
     inputs = _input(shape, "images" if n_blocks == N_BLOCKS else "maps")
     x = inputs
@@ -118,6 +119,9 @@ def vgg16_top(shape, n_blocks, preprocessing, *, parts):
         offset = [-103.939, -116.779, -123.68]
         x = layers.Rescaling(1, offset, name="centring", **FLOAT)(x[..., ::-1])
     x = layers.Flatten(name="flatten", **IMAGES)(_vgg16_blocks(x, n_blocks, parts))
+    if normalize:
+        x = layers.UnitNormalization(name="unit_norm", **FLOAT)(x)
+        x = layers.Rescaling(10, name="norm_of_10", **FLOAT)(x)
     return keras.Model(inputs, x, name="vgg16_top")
 
 

@@ -260,12 +260,28 @@ def test_validation_data_and_early_stopping(images):
     classifier = vgg(early_stopping=True, n_iter_no_change=1, epochs=6)
     classifier.fit(X, y, X_val=X[:6], y_val=y[:6])
     assert classifier.n_iter_ <= 6
-    assert 1 <= classifier.best_epoch_ <= classifier.n_iter_
+    assert 0 <= classifier.best_epoch_ <= classifier.n_iter_
     scores = classifier.history_["fine_tuning"]["val_accuracy"]
     assert classifier.validation_scores_ == scores
-    assert classifier.best_validation_score_ == max(scores)
-    assert classifier.score(X[:6], y[:6]) == max(scores)
-    assert len(classifier.history_["head"]["val_loss"]) == 4
+    head = classifier.history_["head"]
+    best = max([head["val_accuracy"][-1], *scores])
+    assert classifier.best_validation_score_ == best
+    assert classifier.score(X[:6], y[:6]) == best
+    assert len(head["val_loss"]) == 4
+
+
+def test_the_head_alone_may_be_the_best(images):
+    X, y = images
+    validation = {"X_val": X[:6], "y_val": y[:6]}
+    head = vgg(callbacks=[lambda: Interrupt(0)], head_epochs=20)
+    with pytest.warns(SkvisionWarning, match="as after epoch 0"):
+        head.fit(X, y, **validation)
+    ruined = clone(head).set_params(
+        callbacks=None, early_stopping=True, n_iter_no_change=2, learning_rate=10.0
+    )
+    ruined.fit(X, y, **validation)
+    assert (ruined.best_epoch_, ruined.n_iter_) == (0, 2)
+    assert_array_equal(ruined.predict_proba(X), head.predict_proba(X))
 
 
 def test_warm_start_goes_on_without_the_head(images):

@@ -27,7 +27,7 @@ class TrainingHistoryDisplay:
         "val_accuracy".
 
     best_epoch : int or None, default=None
-        Number of the best epoch, counted from 1.
+        Number of the best epoch, counted from 1; 0 is the state before the first.
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ class TrainingHistoryDisplay:
             "loss" and "accuracy" by epoch; with validation data also "val_loss" and
             "val_accuracy". What else is in it, is not drawn.
         best_epoch : int or None, default=None
-            Number of the best epoch, counted from 1.
+            Number of the best epoch, counted from 1; 0 is the state before the first.
         ax : array-like of 2 matplotlib Axes, default=None
             The axes for the loss and for the accuracy. None makes a new figure.
         line_kw : dict, default=None
@@ -214,7 +214,7 @@ class TrainingHistoryDisplay:
             raise ValueError("'history' must have at least one epoch. It has none.")
         if best_epoch is not None:
             check_scalar(
-                best_epoch, "best_epoch", Integral, min_val=1, max_val=n_epochs
+                best_epoch, "best_epoch", Integral, min_val=0, max_val=n_epochs
             )
         display = cls(history=history, best_epoch=best_epoch)
         return display.plot(ax=ax, line_kw=line_kw)
