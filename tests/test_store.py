@@ -631,7 +631,7 @@ with FeatureStore(cache_dir) as store:
 """
 
 
-@pytest.mark.parametrize("n_rounds", [1, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_processes_create_a_store_at_once(tmp_path, n_rounds):
     for i in range(n_rounds):
         cache_dir = tmp_path / str(i)
@@ -666,7 +666,7 @@ def kill_in_a_write(cache_dir, first, delay):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize("n_rounds", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_loses_nothing_that_was_confirmed(tmp_path, n_rounds):
     rng = random.Random(0)
     confirmed = []
