@@ -29,6 +29,7 @@ _PLANNED = (
     "early_stopping",
     "l1",
     "l2",
+    "learning_rate_schedule",
     "n_iter_no_change",
     "verbose",
 )
@@ -353,6 +354,7 @@ class BaseNetworkClassifier(
             validation=validation,
             seed=seed,
             optimizer=self._optimizer_config(),
+            first_epoch=n_epochs - self.epochs,
             epochs=n_epochs,
             checkpoint=checkpoint,
             tasks=tasks,
@@ -420,18 +422,29 @@ class BaseNetworkClassifier(
         from skvision import _programs
 
         try:
-            return _programs.optimizer_config(self.optimizer, self.learning_rate)
+            config = _programs.optimizer_config(self.optimizer, self.learning_rate)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The 'optimizer' parameter of {type(self).__name__} must be the name "
                 "of a Keras optimizer, such as 'rmsprop', 'sgd' or 'adam', or an "
                 f"optimizer object. Got {self.optimizer!r} instead."
             ) from error
+        rate = config["config"].get("learning_rate")
+        if self.learning_rate_schedule != "constant" and not isinstance(rate, float):
+            raise ValueError(
+                f"learning_rate_schedule={self.learning_rate_schedule!r} needs a rate "
+                "that is a number to start from, and the 'optimizer' has its own "
+                f"schedule, {rate!r}. Give 'learning_rate', or set "
+                "learning_rate_schedule='constant'."
+            )
+        return config
 
     def _fingerprint(self, network, train, validation, state, seed):
         """Yield all that decides what a training ends with."""
         yield repr((__version__, network, seed, self._optimizer_config())).encode()
         planned = [(n, getattr(self, n)) for n in _PLANNED if n != "verbose"]
+        if self.learning_rate_schedule != "constant":
+            planned.append(("epochs", self.epochs))
         yield repr(planned).encode()
         for part in (train, validation or ()):
             for values in part:

@@ -37,6 +37,10 @@ class DenseHeadClassifier(BaseNetworkClassifier):
     learning_rate : float or None, default=None
         None takes the optimizer's own: 0.001 for "rmsprop".
 
+    learning_rate_schedule : {"constant", "cosine"}, default="constant"
+        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
+        to 0 at the end of all `epochs`: give it as many as are to be done.
+
     epochs : int, default=50
         Passes over the training data; at most so many with `early_stopping`.
 
@@ -167,6 +171,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         l2=0.0,
         optimizer="rmsprop",
         learning_rate=None,
+        learning_rate_schedule="constant",
         epochs=50,
         batch_size=16,
         class_weight=None,
@@ -185,6 +190,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         self.l2 = l2
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.epochs = epochs
         self.batch_size = batch_size
         self.class_weight = class_weight

@@ -94,20 +94,25 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         as [1]_ does, and pays for the frozen blocks each time. An augmenter that only
         flips has just two views (or four), and needs no number.
 
-    head_epochs : int, default=50
+    head_epochs : int, default=15
         Passes over the training data when the head is trained alone.
 
-    epochs : int, default=50
+    epochs : int, default=6
         Passes over the training data when blocks and head are trained together; at most
         so many with `early_stopping`.
 
-    head_learning_rate : float, default=0.001
-        Of the optimizer RMSprop that trains the head alone.
+    head_learning_rate : float, default=1e-4
+        Of the optimizer RMSprop that trains the head alone. [1]_ takes 1e-3.
 
-    learning_rate : float, default=1e-5
+    learning_rate : float, default=5e-4
         Of the stochastic gradient descent that trains blocks and head together. [1]_
-        takes 1e-4, with ``preprocessing="rescale"``: with "imagenet" the values in the
-        network are about a hundred times larger, and so are the gradients.
+        takes 1e-4, with ``preprocessing="rescale"`` and features that are not
+        normalized. With "imagenet" and such features 1e-4 is far too large: the values
+        in the network are about a hundred times larger, and so are the gradients.
+
+    learning_rate_schedule : {"constant", "cosine"}, default="cosine"
+        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
+        to 0 at the end of all `epochs`: give it as many as are to be done.
 
     momentum : float, default=0.9
         Of the same.
@@ -256,7 +261,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     ...     preprocessing="rescale",
     ...     interpolation="nearest",
     ...     normalize_features=False,
+    ...     head_learning_rate=1e-3,
+    ...     head_epochs=50,
+    ...     epochs=50,
     ...     learning_rate=1e-4,
+    ...     learning_rate_schedule="constant",
     ...     augmenter=ImageAugmenter(
     ...         shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True
     ...     ),
@@ -298,10 +307,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         n_trainable_blocks=1,
         augmenter=None,
         n_augmented_views=8,
-        head_epochs=50,
-        epochs=50,
-        head_learning_rate=0.001,
-        learning_rate=1e-5,
+        head_epochs=15,
+        epochs=6,
+        head_learning_rate=1e-4,
+        learning_rate=5e-4,
+        learning_rate_schedule="cosine",
         momentum=0.9,
         batch_size=16,
         cache_dir=None,
@@ -332,6 +342,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.epochs = epochs
         self.head_learning_rate = head_learning_rate
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.momentum = momentum
         self.batch_size = batch_size
         self.cache_dir = cache_dir
@@ -451,7 +462,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             validation=validation,
             seed=seed,
             optimizer=optimizer,
+            first_epoch=0,
             epochs=self.head_epochs,
+            learning_rate_schedule="constant",
             checkpoint=checkpoint,
             early_stopping=False,
         )

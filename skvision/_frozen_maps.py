@@ -38,7 +38,9 @@ class FrozenMaps:
     max_bytes : int or None
         Of the store, where `plain` has none and one has to be made.
     augmented : Extraction or None
-        Of the stored views.
+        Of the stored views, but for the image as it is.
+    views : tuple of str
+        Names of the views that the training walks over.
     fresh : ImageData or None
         The images, where views are not stored.
     """
@@ -51,6 +53,7 @@ class FrozenMaps:
     indices: np.ndarray
     max_bytes: int | None = None
     augmented: Extraction | None = None
+    views: tuple = ()
     fresh: ImageData | None = None
 
     most_rows_to_predict = 16  # a pass of the frozen blocks has as many
@@ -74,24 +77,28 @@ class FrozenMaps:
             fresh = ImageData(*images, self.augmenter).load()
             return replace(self, plain=plain, fresh=fresh)
         views = views_of(self.augmenter, self.n_views, seed)
-        augmented = self.half.on_images_of(plain, views)
+        stored = {name: view for name, view in views.items() if name != "plain"}
+        augmented = self.half.on_images_of(plain, stored)
         _fill(augmented)
-        return replace(self, plain=plain, augmented=augmented)
+        return replace(self, plain=plain, augmented=augmented, views=tuple(views))
 
     def batch(self, indices, randomness=None):
         """Maps of shape (n, *shape), of plain images unless in training."""
         indices = self.indices[indices]
-        if randomness is None or not (self.augmented or self.fresh):
-            maps = self.plain.fetch([(i, "plain") for i in indices])
-        elif self.fresh is not None:
+        if self.fresh is not None and randomness is not None:
             maps = self._frozen(self.fresh.batch(indices, randomness))
-        else:
-            names = list(self.augmented.views)
-            n_images = len(self.plain.images)
-            numbers = numbers_of_views(*randomness, len(names), n_images)[indices]
-            pairs = [(i, names[v]) for i, v in zip(indices, numbers, strict=True)]
-            maps = self.augmented.fetch(pairs).astype(np.float32)
-        return maps.reshape(len(indices), *self.shape)
+            return maps.reshape(len(indices), *self.shape)
+        views = np.repeat("plain", len(indices))
+        if self.augmented is not None and randomness is not None:
+            names, n_images = np.array(self.views), len(self.plain.images)
+            views = names[numbers_of_views(*randomness, len(names), n_images)[indices]]
+        maps = np.empty((len(indices), *self.shape), dtype=np.float32)
+        is_plain = views == "plain"
+        for extraction, some in ((self.plain, is_plain), (self.augmented, ~is_plain)):
+            if some.any():
+                pairs = list(zip(indices[some], views[some].tolist(), strict=True))
+                maps[some] = extraction.fetch(pairs).reshape(-1, *self.shape)
+        return maps
 
     def content(self):
         """Yield bytes that tell this data from other data."""

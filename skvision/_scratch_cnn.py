@@ -62,6 +62,10 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
     learning_rate : float or None, default=None
         None takes the optimizer's own: 0.001 for "rmsprop".
 
+    learning_rate_schedule : {"constant", "cosine"}, default="constant"
+        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
+        to 0 at the end of all `epochs`: give it as many as are to be done.
+
     epochs : int, default=50
         Passes over the training data; at most so many with `early_stopping`.
 
@@ -205,6 +209,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         augmenter=None,
         optimizer="rmsprop",
         learning_rate=None,
+        learning_rate_schedule="constant",
         epochs=50,
         batch_size=16,
         class_weight=None,
@@ -227,6 +232,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self.augmenter = augmenter
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.epochs = epochs
         self.batch_size = batch_size
         self.class_weight = class_weight

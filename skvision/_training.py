@@ -32,8 +32,10 @@ class TrainingPlan:
     validation : tuple of (data, y, sample_weight) or None
     optimizer : dict
         As `optimizer_config` returns it.
-    epochs : int
-        Number of epochs that are done when all is done.
+    first_epoch, epochs : int
+        Number of epochs that were done before, and when all is done.
+    learning_rate_schedule : {"constant", "cosine"}
+        With "cosine" the rate falls from epoch to epoch, along half a cosine to 0.
     tasks : EpochTasks
         Is told of each epoch.
     """
@@ -42,7 +44,9 @@ class TrainingPlan:
     data: tuple
     validation: tuple | None
     optimizer: dict
+    first_epoch: int
     epochs: int
+    learning_rate_schedule: str
     batch_size: int
     dropout: float
     l1: float
@@ -138,6 +142,7 @@ def _run_epochs(program, plan, state, callbacks):
     while not _is_over(plan, state):
         epoch = state.epoch
         plan.tasks.begin_epoch()
+        _set_learning_rate(program, plan, epoch)
         callbacks.call("on_epoch_begin", epoch, {})
         _check_intact(program)
         logs = _run_epoch(program, plan, epoch, callbacks)
@@ -147,6 +152,14 @@ def _run_epochs(program, plan, state, callbacks):
         _end_epoch(program, plan, state, logs)
         if plan.tasks.end_epoch(state) or program.model.stop_training:
             return
+
+
+def _set_learning_rate(program, plan, epoch):
+    if plan.learning_rate_schedule == "constant":
+        return
+    rate = plan.optimizer["config"]["learning_rate"]
+    done = (epoch - plan.first_epoch) / (plan.epochs - plan.first_epoch)
+    program.optimizer.learning_rate = rate * (1 + np.cos(np.pi * done)) / 2
 
 
 def _check_intact(program):

@@ -53,6 +53,7 @@ TRAINING_CONSTRAINTS = {
     "l2": [non_negative],
     "optimizer": [str, HasMethods("apply")],
     "learning_rate": [positive, None],
+    "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
     "epochs": [positive_integer],
     "batch_size": [positive_integer],
     "class_weight": [StrOptions({"balanced"}), dict, None],

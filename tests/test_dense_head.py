@@ -589,6 +589,41 @@ def test_learning_rate_and_schedule():
     assert one.history_ != fast.history_
 
 
+def rates_of(classifier, X, y):
+    """The learning rate in each epoch of a fit."""
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    clone(classifier).set_params(callbacks=[Watch]).fit(X, y)
+    return rates
+
+
+def test_learning_rate_falls_along_a_cosine():
+    X, y = data()
+    falling = head(learning_rate_schedule="cosine", epochs=4)
+    expected = 0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
+    assert_allclose(rates_of(falling, X, y), expected, rtol=1e-6)
+    assert_allclose(rates_of(head(), X, y), 6 * [0.01], rtol=1e-6)
+    again = clone(falling).set_params(warm_start=True).fit(X, y)
+    rates = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(
+            float(watch.model.optimizer.learning_rate)
+        )
+    )
+    again.set_params(callbacks=[watch]).fit(X, y)
+    assert_allclose(rates, expected, rtol=1e-6)  # anew, after another 4 epochs
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+    falling.set_params(optimizer=keras.optimizers.SGD(schedule), learning_rate=None)
+    with pytest.raises(
+        ValueError, match="learning_rate_schedule='cosine' needs a rate"
+    ):
+        falling.fit(X, y)
+
+
 # Interruption, divergence, checkpoints
 
 
@@ -659,10 +694,12 @@ def test_failed_refit_leaves_the_fit_before_usable():
     assert_array_equal(classifier.predict_proba(X), proba)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_a_broken_off_fit_goes_on(tmp_path, early_stopping):
+@pytest.mark.parametrize(
+    "parameters", [{}, {"early_stopping": True}, {"learning_rate_schedule": "cosine"}]
+)
+def test_a_broken_off_fit_goes_on(tmp_path, parameters):
     X, y = data()
-    common = {"early_stopping": early_stopping, "epochs": 8}
+    common = parameters | {"epochs": 8}
     expected = head(**common).fit(X, y)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="power cut"):
@@ -727,6 +764,7 @@ def test_only_the_same_training_takes_up_a_checkpoint(tmp_path):
         (head(dropout=0.4, **common), X, y),
         (head(random_state=1, **common), X, y),
         (head(learning_rate=0.02, **common), X, y),
+        (head(learning_rate_schedule="cosine", **common), X, y),
         (head(class_weight="balanced", **common), X[1:], y[1:]),
         (head(**common), X, 1 - y),
         (head(**common), -X, y),
@@ -839,6 +877,7 @@ def test_scoring_and_calibration():
         ({"learning_rate": 0}, "'learning_rate' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"batch_size": 1.5}, "'batch_size' parameter"),
+        ({"learning_rate_schedule": "sine"}, "'learning_rate_schedule' parameter"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"hidden_units": 256}, "'hidden_units' parameter"),

@@ -243,6 +243,12 @@ def test_flips_have_just_their_views(images, flips, names):
     assert len(seen) == len(names)
 
 
+def test_a_flip_costs_one_more_pass_of_each_image(images, passes):
+    flip = ImageAugmenter(horizontal_flip=True)
+    vgg(augmenter=flip, head_epochs=1, epochs=2).fit(*images)
+    assert sum(passes) == 2 * len(images[0])
+
+
 def test_epochs_walk_over_all_views():
     walk = np.array([numbers_of_views(0, epoch, 3, 24) for epoch in range(6)])
     assert_array_equal(np.sort(walk[:3], axis=0), np.arange(3)[:, None].repeat(24, 1))
