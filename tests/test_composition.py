@@ -25,6 +25,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -313,7 +314,7 @@ def test_metadata_is_routed(paths, y, cache_dir):
     folds = KFold(2, shuffle=True, random_state=0)
     with sklearn.config_context(enable_metadata_routing=True):
         classifier = head().set_fit_request(sample_weight=True)
-        classifier.set_score_request(sample_weight=True)
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
         model = make_pipeline(vgg(cache_dir=cache_dir), classifier)
         result = cross_validate(
             model,
@@ -321,6 +322,7 @@ def test_metadata_is_routed(paths, y, cache_dir):
             y,
             params={"sample_weight": weight},
             cv=folds,
+            scoring=scorer,
             return_estimator=True,
             error_score="raise",
         )
