@@ -1,7 +1,5 @@
 """Checks of classifiers: labels, few samples, probabilities."""
 
-from unittest import SkipTest
-
 import numpy as np
 from sklearn.utils import get_tags
 
@@ -50,17 +48,25 @@ def check_types_of_labels(name, estimator):
 
 
 def check_forms_of_y(name, estimator):
-    """`y` may be a list, a tuple, an array or a series."""
-    data = sample()
-    y = np.array(["dog", "cat"])[data.y]
-    expected = outputs(fitted(estimator, data._replace(y=y)), data.paths)
+    """`y` may be a list, a tuple or an array of objects."""
+    y = np.array(["dog", "cat"])[sample().y]
     forms = {"a list": y.tolist(), "a tuple": tuple(y), "objects": y.astype(object)}
-    try:
-        pandas = module_or_skip("pandas")
-        forms["a series"] = pandas.Series(y, index=np.arange(len(y))[::-1])
-        forms["a series of objects"] = forms["a series"].astype(object)
-    except SkipTest:
-        pass  # without pandas the other forms remain
+    _check_forms_of_y(name, estimator, y, forms)
+
+
+def check_y_in_pandas(name, estimator):
+    """Labels in a series count by position, whatever its index."""
+    pandas = module_or_skip("pandas")
+    y = np.array(["dog", "cat"])[sample().y]
+    series = pandas.Series(y, index=np.arange(len(y))[::-1])
+    forms = {"a series": series, "a series of objects": series.astype(object)}
+    _check_forms_of_y(name, estimator, y, forms)
+
+
+def _check_forms_of_y(name, estimator, y, forms):
+    """Assert that all forms of the labels give the same as the array `y`."""
+    data = sample()
+    expected = outputs(fitted(estimator, data._replace(y=y)), data.paths)
     for form, values in forms.items():
         try:
             results = outputs(fitted(estimator, data._replace(y=values)), data.paths)
@@ -179,6 +185,7 @@ def check_rare_class(name, estimator):
 CHECKS_OF_CLASSIFIERS = (
     check_types_of_labels,
     check_forms_of_y,
+    check_y_in_pandas,
     check_wrong_y_refused,
     check_learns,
     check_probabilities,

@@ -484,7 +484,7 @@ class TakesContinuous(TinyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fault("check_forms_of_y")
+@fault("check_y_in_pandas")
 class ReadsLabelsByIndex(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         y = [y[i] for i in range(len(y))] if hasattr(y, "loc") else y

@@ -4,10 +4,9 @@ import pickle
 
 import joblib
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import sklearn
+from _optional import pd, pl
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import uniform
 from sklearn.base import clone
@@ -142,6 +141,7 @@ def test_union_of_two_layers(paths, y):
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_containers(paths, y, container):
+    pytest.importorskip(container, reason=f"needs {container}")
     model = make_pipeline(vgg(), StandardScaler(), head())
     expected = clone(model).fit(paths, y).predict_proba(paths)
     with sklearn.config_context(transform_output=container):

@@ -32,7 +32,7 @@ ESTIMATORS = {
         epochs=20,
         learning_rate=0.02,
         batch_size=4,
-    ): 63,
+    ): 64,
     VGG16BottleneckTransformer(
         weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
     ): 50,
@@ -138,12 +138,13 @@ def test_expected_failures_and_callback():
         FitReturnsNone(),
         expected_failed_checks={"check_fit_returns_self": "a test"},
         on_fail=None,
+        on_skip=None,
     )
     status = {r["check_name"]: r["status"] for r in results}
     assert status["check_fit_returns_self"] == "xfail"
     assert Counter(status.values())["passed"] > 10
     with pytest.raises(AssertionError, match="must return self"):
-        check_image_estimator(FitReturnsNone())
+        check_image_estimator(FitReturnsNone(), on_skip=None)
     with pytest.raises(TypeError, match="an instance and not the class"):
         check_image_estimator(TinyTransformer)
 
