@@ -64,30 +64,35 @@ pathlib.Path(folder, "outputs").write_bytes(pickle.dumps(outputs(estimator, X)))
 
 def check_pickle_in_a_new_process(name, estimator):
     """A pickle that a new process loads gives the same predictions there."""
-    module, qualname = type(estimator).__module__, type(estimator).__qualname__
-    skip = SkipTest(
-        f"a new process cannot import {qualname} from {module}: to have its pickles "
-        "checked there, define it at the top level of a module"
-    )
-    if "<locals>" in qualname:
-        raise skip
+    kind = type(estimator)
+    where = kind.__module__, kind.__qualname__
     data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
     with new_folder() as folder:
-        (folder / "estimator").write_bytes(pickle.dumps((ready, data.paths)))
-        done = subprocess.run(
-            [sys.executable, "-c", _PREDICT_THERE, module, qualname, str(folder)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode == 3:
-            raise skip
-        assert done.returncode == 0, (
-            f"{name}, pickled, fails in a new process: {done.stderr[-500:]}"
-        )
+        done = None
+        if "<locals>" not in kind.__qualname__:
+            (folder / "estimator").write_bytes(pickle.dumps((ready, data.paths)))
+            done = _run_python(_PREDICT_THERE, *where, str(folder))
+        if done is None or done.returncode == 3:
+            raise SkipTest(
+                f"a new process cannot import {kind.__qualname__} from "
+                f"{kind.__module__}: to have its pickles checked there, define it at "
+                "the top level of a module"
+            )
+        error = done.stderr[-500:]
+        assert done.returncode == 0, f"{name}, pickled, fails in a new process: {error}"
         results = pickle.loads((folder / "outputs").read_bytes())
+    expected = outputs(ready, data.paths)
     assert_same(results, expected, f"{name}, pickled, in a new process")
+
+
+def _run_python(code, *args):
+    """Run code in a new process, which finds the modules that this one finds."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *args],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def check_joblib(name, estimator):
