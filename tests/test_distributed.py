@@ -43,14 +43,14 @@ def ray_backend():
     from joblib.pool import PicklingPool
     from ray.util.joblib import register_ray
 
+    bases = PicklingPool.__bases__  # Ray's backend gives it another one
     with pytest.MonkeyPatch.context() as patch:
-        # Ray's backend gives this class another base, for good.
-        patch.setattr(PicklingPool, "__bases__", PicklingPool.__bases__)
         patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token to HOME
         ray.init(num_cpus=2, include_dashboard=False)
         register_ray()
         yield "ray"
         ray.shutdown()
+    PicklingPool.__bases__ = bases
 
 
 def search(estimator, grid):
