@@ -61,8 +61,9 @@ def check_usable_here():
         raise RuntimeError(
             "TensorFlow was started before this process was forked, and does not work "
             "in a forked child (it would hang). Start worker processes with joblib's "
-            "default backend 'loky', or with multiprocessing's 'spawn' or 'forkserver' "
-            "start method, or use threads."
+            "default backend 'loky', or with multiprocessing's start method 'spawn' "
+            "(or 'forkserver', if its server does not import TensorFlow), or use "
+            "threads."
         )
 
 

@@ -2,7 +2,7 @@
 
 import joblib
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
@@ -142,11 +142,17 @@ def check_failed_fit_changes_nothing(name, estimator):
     """A fit that fails leaves the former one as it was."""
     data, estimator = sample(), fitted(estimator)
     before = state_of(estimator)
-    broken = [*data.paths[:-1], data.paths[-1] + ".missing"]
-    try:
-        estimator.fit(broken, data.y)
-    except Exception:
-        assert state_of(estimator) == before, f"A failed fit of {name} changes it."
+    broken = {"numbers": ([1.0] * len(data.y), data.y)}
+    if get_tags(estimator).requires_fit:  # others need not read the images
+        missing = [*data.paths[:-1], data.paths[-1] + ".missing"]
+        broken["a missing file"] = missing, data.y
+    if is_classifier(estimator):
+        broken["too few labels"] = data.paths, data.y[:-1]
+    for form, (X, y) in broken.items():
+        what = f"{name}.fit with {form}"
+        call = lambda X=X, y=y: estimator.fit(X, y)  # noqa: E731
+        assert_raises(call, what, (Exception,))
+        assert state_of(estimator) == before, f"{what} fails, and changes {name}."
 
 
 CHECKS = (

@@ -98,6 +98,9 @@ def rows(results, indices):
 
 def assert_same(results, expected, what, rtol=1e-5, atol=1e-5):
     """Compare two `outputs`: classes exactly, numbers with a tolerance."""
+    assert results.keys() == expected.keys(), (
+        f"{what}: the methods are {[*results]}, and should be {[*expected]}."
+    )
     for method, values in results.items():
         wanted = expected[method]
         shapes = f"{values.shape} and {wanted.shape}"

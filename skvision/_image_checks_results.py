@@ -93,9 +93,15 @@ def check_refit_forgets(name, estimator):
 def check_in_pipeline(name, estimator):
     """In a pipeline the estimator does what it does alone."""
     data = sample()
-    pipeline = make_pipeline(prepared(estimator)).fit(data.paths, data.y)
+    pipeline = make_pipeline(prepared(estimator))
+    if hasattr(estimator, "transform"):  # not the last: with fit_transform
+        pipeline = make_pipeline(prepared(estimator), "passthrough")
+    try:
+        results = outputs(pipeline.fit(data.paths, data.y), data.paths)
+    except Exception as error:
+        raise AssertionError(f"{name} fails in a pipeline.") from error
     expected = outputs(fitted(estimator), data.paths)
-    assert_same(outputs(pipeline, data.paths), expected, f"{name} in a pipeline")
+    assert_same(results, expected, f"{name} in a pipeline")
 
 
 def check_cross_validation(name, estimator):
@@ -103,7 +109,10 @@ def check_cross_validation(name, estimator):
     data = sample()
     folds = [(np.arange(4, 8), np.arange(4)), (np.arange(4), np.arange(4, 8))]
     estimator = prepared(estimator)
-    got = cross_val_predict(estimator, data.paths, data.y, cv=folds)
+    try:
+        got = cross_val_predict(estimator, data.paths, data.y, cv=folds)
+    except Exception as error:
+        raise AssertionError(f"{name} fails in a cross-validation.") from error
     for train, test in folds:
         part = Sample([data.paths[i] for i in train], None, data.y[train])
         expected = fitted(estimator, part).predict([data.paths[i] for i in test])
@@ -167,9 +176,12 @@ def check_in_column_transformer(name, estimator):
     frame = pandas.DataFrame({"width": 1.0, "path": data.paths})
     expected = {"transform": to_array(fitted(estimator).transform(data.paths))}
     for column in ("path", ["path"]):
-        both = make_column_transformer((prepared(estimator), column))
-        features = to_array(both.fit_transform(frame, data.y))
         what = f"{name} on the column {column!r}"
+        both = make_column_transformer((prepared(estimator), column))
+        try:
+            features = to_array(both.fit_transform(frame, data.y))
+        except Exception as error:
+            raise AssertionError(f"{what}: it fails.") from error
         assert_same({"transform": features}, expected, what)
 
 

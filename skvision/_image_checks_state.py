@@ -5,9 +5,11 @@ import os
 import pickle
 import random
 import signal
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from unittest import SkipTest
 
 import joblib
 import numpy as np
@@ -44,6 +46,53 @@ def check_pickle(name, estimator):
         except Exception as error:
             raise AssertionError(f"{what}: it fails.") from error
         assert_same(results, expected, what, **_EXACT)
+
+
+# Exit code 3: the class is not to be found.
+_PREDICT_THERE = """
+import importlib, operator, pathlib, pickle, sys
+module, qualname, folder = sys.argv[1:]
+try:
+    operator.attrgetter(qualname)(importlib.import_module(module))
+except (ImportError, AttributeError):
+    sys.exit(3)
+from skvision._image_checks_data import outputs
+estimator, X = pickle.loads(pathlib.Path(folder, "estimator").read_bytes())
+pathlib.Path(folder, "outputs").write_bytes(pickle.dumps(outputs(estimator, X)))
+"""
+
+
+def check_pickle_in_a_new_process(name, estimator):
+    """A pickle that a new process loads gives the same predictions there."""
+    kind = type(estimator)
+    where = kind.__module__, kind.__qualname__
+    data, ready = sample(), fitted(estimator)
+    with new_folder() as folder:
+        done = None
+        if "<locals>" not in kind.__qualname__:
+            (folder / "estimator").write_bytes(pickle.dumps((ready, data.paths)))
+            done = _run_python(_PREDICT_THERE, *where, str(folder))
+        if done is None or done.returncode == 3:
+            raise SkipTest(
+                f"a new process cannot import {kind.__qualname__} from "
+                f"{kind.__module__}: to have its pickles checked there, define it at "
+                "the top level of a module"
+            )
+        error = done.stderr[-500:]
+        assert done.returncode == 0, f"{name}, pickled, fails in a new process: {error}"
+        results = pickle.loads((folder / "outputs").read_bytes())
+    expected = outputs(ready, data.paths)
+    assert_same(results, expected, f"{name}, pickled, in a new process")
+
+
+def _run_python(code, *args):
+    """Run code in a new process, which finds the modules that this one finds."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *args],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def check_joblib(name, estimator):
@@ -92,8 +141,11 @@ def check_frozen(name, estimator):
     data, ready = sample(), fitted(estimator)
     expected = outputs(ready, data.paths)
     frozen = clone(FrozenEstimator(ready))
-    frozen.fit(data.paths[::-1], data.y)
-    assert_same(outputs(frozen, data.paths), expected, f"{name}, frozen", **_EXACT)
+    try:
+        results = outputs(frozen.fit(data.paths[::-1], data.y), data.paths)
+    except Exception as error:
+        raise AssertionError(f"{name} fails as a FrozenEstimator.") from error
+    assert_same(results, expected, f"{name}, frozen", **_EXACT)
 
 
 def check_predictions_change_nothing(name, estimator):
@@ -143,6 +195,16 @@ def check_global_state_is_left_alone(name, estimator):
     assert not changed, f"{name} changes {' and '.join(changed)}."
 
 
+def check_no_warnings(name, estimator):
+    """Fits and predictions on good data are silent."""
+    data = sample()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outputs(fitted(estimator), data.paths)
+    caught = [w for w in caught if not issubclass(w.category, ResourceWarning)]
+    assert not caught, f"{name} warns without need: {caught[0].message}"
+
+
 def check_global_seeds_have_no_effect(name, estimator):
     """With a seed of its own, the estimator does not look at NumPy's or Python's."""
     data = sample()
@@ -182,12 +244,14 @@ def check_threads_fit_at_once(name, estimator):
 
 CHECKS = (
     check_pickle,
+    check_pickle_in_a_new_process,
     check_joblib,
     check_deepcopy,
     check_fits_share_nothing,
     check_frozen,
     check_predictions_change_nothing,
     check_global_state_is_left_alone,
+    check_no_warnings,
     check_global_seeds_have_no_effect,
     check_threads_predict_at_once,
     check_threads_fit_at_once,

@@ -101,7 +101,8 @@ def check_image_estimator(
 
     on_skip : {"warn"} or None, default="warn"
         Whether to warn, with a :class:`~sklearn.exceptions.SkipTestWarning`, of a check
-        that cannot be run, for want of pandas or polars.
+        that cannot be run, for want of pandas or polars, or because a new process
+        cannot import the class of the estimator.
 
     on_fail : {"raise", "warn"} or None, default="raise"
         What to do when a check fails that is not expected to: raise its exception, warn

@@ -124,3 +124,17 @@ class TinyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OfPath
     def transform(self, X):
         check_is_fitted(self)
         return (self._colours(X) - self.mean_) * self.scale
+
+
+class TinyTransformerOfPixels(TinyTransformer):
+    """The same, for images in memory as well."""
+
+    def _colours(self, X, reset=False):
+        if getattr(X, "dtype", None) != np.uint8:
+            return super()._colours(X, reset)
+        return X.mean(axis=(1, 2)) / 255
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import sklearn
+from _optional import pd, pl
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import clone

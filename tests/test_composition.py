@@ -4,10 +4,9 @@ import pickle
 
 import joblib
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import sklearn
+from _optional import pd, pl
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import uniform
 from sklearn.base import clone
@@ -25,6 +24,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -141,6 +141,7 @@ def test_union_of_two_layers(paths, y):
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_containers(paths, y, container):
+    pytest.importorskip(container, reason=f"needs {container}")
     model = make_pipeline(vgg(), StandardScaler(), head())
     expected = clone(model).fit(paths, y).predict_proba(paths)
     with sklearn.config_context(transform_output=container):
@@ -313,7 +314,7 @@ def test_metadata_is_routed(paths, y, cache_dir):
     folds = KFold(2, shuffle=True, random_state=0)
     with sklearn.config_context(enable_metadata_routing=True):
         classifier = head().set_fit_request(sample_weight=True)
-        classifier.set_score_request(sample_weight=True)
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
         model = make_pipeline(vgg(cache_dir=cache_dir), classifier)
         result = cross_validate(
             model,
@@ -321,6 +322,7 @@ def test_metadata_is_routed(paths, y, cache_dir):
             y,
             params={"sample_weight": weight},
             cv=folds,
+            scoring=scorer,
             return_estimator=True,
             error_score="raise",
         )

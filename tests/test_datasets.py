@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 import pytest
+from _optional import pd
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split

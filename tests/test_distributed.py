@@ -1,4 +1,4 @@
-"""Searches and extractions on a dask cluster: two worker processes on this machine."""
+"""Searches and extractions on clusters: two worker processes on this machine."""
 
 import joblib
 import numpy as np
@@ -15,12 +15,12 @@ from skvision import (
     VGG16BottleneckTransformer,
 )
 
-distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
+    distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
     import dask
 
     folder = str(tmp_path_factory.mktemp("dask"))
@@ -35,6 +35,22 @@ def client(tmp_path_factory):
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def ray_backend():
+    ray = pytest.importorskip("ray", reason="needs ray")
+    from joblib.pool import PicklingPool
+    from ray.util.joblib import register_ray
+
+    bases = PicklingPool.__bases__  # Ray's backend gives it another one
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token to HOME
+        ray.init(num_cpus=2, include_dashboard=False)
+        register_ray()
+        yield "ray"
+        ray.shutdown()
+    PicklingPool.__bases__ = bases
 
 
 def search(estimator, grid):
@@ -68,13 +84,10 @@ SEARCHES = {
 }
 
 
-@pytest.mark.parametrize("name", list(SEARCHES))
-@pytest.mark.parametrize("form", ["paths", "pixels"])
-def test_same_search_on_all_backends(client, paths, pixels, name, form):
-    X = paths if form == "paths" else pixels
+def check_same_search(name, X, backends):
     y = np.tile(["ant", "bee"], 12)
     expected = clone(SEARCHES[name]).set_params(n_jobs=1).fit(X, y)
-    for backend in "loky", "threading", "dask":
+    for backend in backends:
         fitted = clone(SEARCHES[name])
         with joblib.parallel_config(backend=backend):
             fitted.fit(X, y)
@@ -83,6 +96,18 @@ def test_same_search_on_all_backends(client, paths, pixels, name, form):
             fitted.cv_results_["mean_test_score"],
             expected.cv_results_["mean_test_score"],
         )
+
+
+@pytest.mark.parametrize("name", list(SEARCHES))
+@pytest.mark.parametrize("form", ["paths", "pixels"])
+def test_same_search_on_all_backends(client, paths, pixels, name, form):
+    X = paths if form == "paths" else pixels
+    check_same_search(name, X, ["loky", "threading", "dask"])
+
+
+@pytest.mark.parametrize("name", list(SEARCHES))
+def test_same_search_on_ray(ray_backend, paths, name):
+    check_same_search(name, paths, [ray_backend])
 
 
 def extract(transformer, paths):

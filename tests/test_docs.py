@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from _optional import pd
 from PIL import Image
 from sklearn.base import BaseEstimator
 

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import pandas as pd
 import PIL
-import polars as pl
 import pytest
+from _optional import pd, pl
 from PIL import Image, ImageOps
 from scipy import sparse
 
@@ -717,20 +716,20 @@ PATHS = {
     "numpy str": [np.str_("a"), np.str_("b")],
     "str array": np.array(["a", "b"]),
     "object array": np.array(["a", Path("b")], dtype=object),
-    "series": pd.Series(["a", "b"], index=[7, 7]),
-    "categorical": pd.Series(["a", "b"], dtype="category"),
-    "index": pd.Index(["a", "b"]),
-    "polars series": pl.Series(["a", "b"]),
+    "series": lambda: pd.Series(["a", "b"], index=[7, 7]),
+    "categorical": lambda: pd.Series(["a", "b"], dtype="category"),
+    "index": lambda: pd.Index(["a", "b"]),
+    "polars series": lambda: pl.Series(["a", "b"]),
     "column": np.array([["a"], ["b"]]),
     "nested list": [["a"], ["b"]],
-    "frame": pd.DataFrame({"path": ["a", "b"]}),
-    "polars frame": pl.DataFrame({"path": ["a", "b"]}),
+    "frame": lambda: pd.DataFrame({"path": ["a", "b"]}),
+    "polars frame": lambda: pl.DataFrame({"path": ["a", "b"]}),
 }
 
 
 @pytest.mark.parametrize("X", PATHS.values(), ids=PATHS.keys())
 def test_forms_of_paths(X):
-    images = check_images(X)
+    images = check_images(X() if callable(X) else X)
     assert isinstance(images, ImageFiles)
     assert images.paths == ["a", "b"]
     assert {type(path) for path in images.paths} == {str}
@@ -808,13 +807,13 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
         (["a", ""], r"X\[1\] is an empty string"),
         (
-            pd.Series(["a", None]),
+            lambda: pd.Series(["a", None]),
             r"X\[1\] is of type float, not a path .it is a missing",
         ),
-        (pd.Series(["a", pd.NA], dtype=object), r"X\[1\] is of type NAType"),
-        (pl.Series(["a", None]), r"X\[1\] is of type NoneType"),
-        (pd.Series([1.0]), r"type Series, shape \(1,\) and dtype float64"),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), "select the one column"),
+        (lambda: pd.Series(["a", pd.NA], dtype=object), r"X\[1\] is of type NAType"),
+        (lambda: pl.Series(["a", None]), r"X\[1\] is of type NoneType"),
+        (lambda: pd.Series([1.0]), r"type Series, shape \(1,\) and dtype float64"),
+        (lambda: pd.DataFrame({"a": ["x"], "b": ["y"]}), "select the one column"),
         (np.eye(3), r"type ndarray, shape \(3, 3\) and dtype float64"),
         (np.full((2, 4, 4, 3), 200.0), r"float64: convert with \.astype\(.uint8.\)"),
         (np.ones((2, 4, 4)), r"convert with \(255 \* X\)\.round"),
@@ -829,6 +828,7 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
     ],
 )
 def test_refused(X, message):
+    X = X() if callable(X) else X
     with pytest.raises(ValueError, match=message) as info:
         check_images(X)
     assert not isinstance(info.value, ImageReadError)

@@ -7,10 +7,10 @@ import sys
 import warnings
 from pathlib import Path
 
-import cloudpickle
 import joblib
 import numpy as np
 import pytest
+from _optional import cloudpickle
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
@@ -75,7 +75,9 @@ def model(request, fitted):
     return fitted[request.param]
 
 
-@pytest.mark.parametrize("library", [pickle, cloudpickle])
+@pytest.mark.parametrize(
+    "library", [pickle, cloudpickle], ids=["pickle", "cloudpickle"]
+)
 def test_pickles(model, library):
     loaded = library.loads(library.dumps(model))
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))

@@ -3,8 +3,8 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
+from _optional import pd
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin

@@ -8,8 +8,8 @@ from pathlib import Path
 import joblib
 import keras
 import numpy as np
-import pandas as pd
 import pytest
+from _optional import pd
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV

@@ -1,0 +1,612 @@
+"""Estimators with a fault each, for the checks that must find them."""
+
+import copy
+import os
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+from _tiny import TinyClassifier, TinyTransformer, TinyTransformerOfPixels
+from sklearn.base import clone
+
+# "check that must find it:class" -> class
+FAULTS = {}
+# Those that no other check finds
+ALONE = []
+
+
+def fault(check, others=False):
+    """Plant a class; `others` tells that other checks find its fault as well."""
+
+    def plant(cls):
+        FAULTS[f"{check}:{cls.__name__}"] = cls
+        if not others:
+            ALONE.append(f"{check}:{cls.__name__}")
+        return cls
+
+    return plant
+
+
+@fault("check_fit_returns_self", others=True)
+class FitReturnsNone(TinyTransformer):
+    def fit(self, X, y=None):
+        super().fit(X, y)
+
+
+@fault("check_constructor_only_assigns")
+class ConstructorConverts(TinyTransformer):
+    def __init__(self, *, scale=1.0):
+        self.scale = float(scale)
+
+
+@fault("check_constructor_only_assigns")
+class ConstructorSetsMore(TinyTransformer):
+    def __init__(self, *, scale=1.0):
+        self.scale = scale
+        self._n_features_out = 3
+
+
+@fault("check_fit_keeps_params", others=True)
+class FitChangesParam(TinyTransformer):
+    def fit(self, X, y=None):
+        self.scale = self.scale * 1.5
+        return super().fit(X, y)
+
+
+@fault("check_params_come_back", others=True)
+class GetParamsCopies(TinyTransformer):
+    def get_params(self, deep=True):
+        return {k: f"{v}" for k, v in super().get_params(deep).items()}
+
+
+@fault("check_unknown_param_refused")
+class TakesAnyParam(TinyTransformer):
+    def set_params(self, **params):
+        known = self.get_params()
+        return super().set_params(**{k: v for k, v in params.items() if k in known})
+
+
+@fault("check_clone")
+class CloneKeepsTheFit(TinyTransformer):
+    def __sklearn_clone__(self):
+        return copy.copy(self)
+
+
+@fault("check_unfitted")
+class UnfittedIsAttributeError(TinyTransformer):
+    def transform(self, X):
+        return self._colours(X) - self.mean_
+
+
+@fault("check_fitted_names")
+class NameWithoutUnderscore(TinyTransformer):
+    def fit(self, X, y=None):
+        self.n_seen = len(X)
+        return super().fit(X, y)
+
+
+@fault("check_tags_of_paths")
+class TagsOfTables(TinyTransformer):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+@fault("check_names_of_columns")
+class KeepsOldNames(TinyTransformer):
+    def fit(self, X, y=None):
+        names = getattr(self, "feature_names_in_", None)
+        super().fit(X, y)
+        if names is not None:
+            self.feature_names_in_ = names
+        return self
+
+
+@fault("check_failed_fit_changes_nothing")
+class FailedFitForgets(TinyTransformer):
+    def fit(self, X, y=None):
+        vars(self).pop("mean_", None)
+        return super().fit(X, y)
+
+
+@fault("check_failed_fit_changes_nothing")
+class LeavesMissingFilesOut(TinyTransformer):
+    def fit(self, X, y=None):
+        if isinstance(X, list):
+            X = [x for x in X if not (isinstance(x, str) and x) or Path(x).exists()]
+        return super().fit(X, y)
+
+
+@fault("check_paths_in_sequences", others=True)
+class RefusesPath(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if any(isinstance(x, Path) for x in list(X)):
+            raise TypeError("str only")
+        return super()._colours(X, reset)
+
+
+@fault("check_paths_in_a_column", others=True)
+class RefusesColumn(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if np.ndim(X) == 2:
+            raise ValueError("one dimension only")
+        return super()._colours(X, reset)
+
+
+@fault("check_paths_in_pandas")
+class ReadsSeriesByLabel(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if hasattr(X, "loc") and X.ndim == 1:
+            X = [X[i] for i in range(len(X))]
+        return super()._colours(X, reset)
+
+
+@fault("check_paths_in_polars")
+class RefusesPolars(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if type(X).__module__.startswith("polars"):
+            raise TypeError("no polars")
+        return super()._colours(X, reset)
+
+
+@fault("check_unusual_file_names")
+class NeedsAnEnding(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if not all(Path(x).suffix for x in np.ravel(X)):
+            raise ValueError("the name of each file must have an ending")
+        return super()._colours(X, reset)
+
+
+@fault("check_images_in_memory")
+class SwapsChannelsInMemory(TinyTransformerOfPixels):
+    def _colours(self, X, reset=False):
+        if getattr(X, "dtype", None) == np.uint8:
+            X = X[..., ::-1]
+        return super()._colours(X, reset)
+
+
+@fault("check_data_in_memory_are_left_alone")
+class WritesIntoPixels(TinyTransformerOfPixels):
+    def transform(self, X):
+        if getattr(X, "dtype", None) == np.uint8:
+            X[0, 0, 0, 0] ^= 1
+        return super().transform(X)
+
+
+@fault("check_data_in_memory_are_left_alone")
+class NeedsWriteablePixels(TinyTransformerOfPixels):
+    def transform(self, X):
+        if getattr(X, "dtype", None) == np.uint8 and not X.flags.writeable:
+            raise ValueError("X is read-only")
+        return super().transform(X)
+
+
+@fault("check_refused_forms")
+class TakesSinglePath(TinyTransformer):
+    def _colours(self, X, reset=False):
+        return super()._colours([X] if isinstance(X, str) else X, reset)
+
+
+@fault("check_refused_elements")
+class DropsMissing(TinyTransformer):
+    def _colours(self, X, reset=False):
+        if isinstance(X, list):
+            X = [x for x in X if x is not None]
+        return super()._colours(X, reset)
+
+
+@fault("check_unreadable_files_are_named")
+class ErrorWithoutName(TinyTransformer):
+    def _colours(self, X, reset=False):
+        try:
+            return super()._colours(X, reset)
+        except ValueError:
+            raise ValueError("something is wrong") from None
+
+
+@fault("check_content_counts", others=True)
+class CachesByPath(TinyTransformer):
+    cache = {}
+
+    def transform(self, X):
+        key = tuple(map(str, np.ravel(X))), self.mean_.tobytes()
+        if key not in self.cache:
+            self.cache[key] = super().transform(X)
+        return self.cache[key]
+
+
+@fault("check_pixels_count", others=True)
+class LooksAtNames(TinyTransformer):
+    def transform(self, X):
+        lengths = [len(Path(str(x)).name) for x in np.ravel(X)]
+        return 0 * super().transform(X) + np.array(lengths)[:, np.newaxis]
+
+
+@fault("check_data_are_left_alone", others=True)
+class WritesIntoX(TinyTransformer):
+    def transform(self, X):
+        if isinstance(X, list):
+            X[0], X[-1] = X[-1], X[0]
+        return super().transform(X)
+
+
+@fault("check_files_are_closed", others=True)
+class LeavesFilesOpen(TinyTransformer):
+    def transform(self, X):
+        open(np.ravel(X)[0], "rb")
+        return super().transform(X)
+
+
+@fault("check_outputs", others=True)
+class LosesRows(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        return features[:10]
+
+
+@fault("check_order_does_not_matter", others=True)
+class ReordersRows(TinyTransformer):
+    def transform(self, X):
+        return super().transform(sorted(np.ravel(X).tolist()))
+
+
+@fault("check_neighbours_do_not_matter", others=True)
+class DependsOnBatch(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        return features - features.mean(axis=0)
+
+
+@fault("check_many_images", others=True)
+class CutsLastBatch(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        features[32:] = 0
+        return features
+
+
+@fault("check_predictions_repeat", others=True)
+class NoiseInPredictions(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        return features + 1e-9 * np.random.default_rng().random(features.shape)
+
+
+@fault("check_fits_repeat", others=True)
+class Unseeded(TinyTransformer):
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        self.mean_ = self.mean_ + np.random.default_rng().random()
+        return self
+
+
+@fault("check_refit_forgets")
+class WarmByAccident(TinyTransformer):
+    def fit(self, X, y=None):
+        former = getattr(self, "mean_", 0)
+        super().fit(X, y)
+        self.mean_ = self.mean_ + former
+        return self
+
+
+@fault("check_in_pipeline")
+class FitTransformForgetsToFit(TinyTransformer):
+    def fit_transform(self, X, y=None):
+        return clone(self).fit(X, y).transform(X)
+
+
+@fault("check_cross_validation")
+class TagsOfKernels(TinyClassifier):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = True
+        return tags
+
+
+@fault("check_fit_transform", others=True)
+class OtherFitTransform(TinyTransformer):
+    def fit_transform(self, X, y=None):
+        return self.fit(X, y).transform(X) + 1
+
+
+@fault("check_names_of_features", others=True)
+class WrongNumberOfNames(TinyTransformer):
+    def get_feature_names_out(self, input_features=None):
+        return np.array(["r", "g"], dtype=object)
+
+
+@fault("check_set_output_pandas")
+class LosesTheIndex(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        is_pandas = hasattr(features, "reset_index")
+        return features.reset_index(drop=True) if is_pandas else features
+
+
+@fault("check_set_output_polars")
+class ReversesPolars(TinyTransformer):
+    def transform(self, X):
+        features = super().transform(X)
+        return features.reverse() if hasattr(features, "reverse") else features
+
+
+@fault("check_in_column_transformer")
+class FitTransformIteratesOverFrames(TinyTransformer):
+    def fit_transform(self, X, y=None):
+        return self.fit(list(X), y).transform(list(X))
+
+
+@fault("check_pickle", others=True)
+class PickleLosesState(TinyTransformer):
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k != "mean_"}
+
+
+@fault("check_joblib", others=True)
+class WritesIntoWeights(TinyTransformer):
+    def transform(self, X):
+        self.mean_ += 0
+        return super().transform(X)
+
+
+@fault("check_pickle_in_a_new_process")
+class KeepsStateInTheModule(TinyTransformer):
+    means = {}
+
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        self.key_ = joblib.hash(self.mean_)
+        self.means[self.key_], self.mean_ = self.mean_, np.zeros(3)
+        return self
+
+    def _colours(self, X, reset=False):
+        colours = super()._colours(X, reset)
+        return colours if reset else colours - self.means[self.key_]
+
+
+@fault("check_deepcopy")
+class SharedByCopies(TinyTransformer):
+    def __deepcopy__(self, memo):
+        return self
+
+
+@fault("check_fits_share_nothing", others=True)
+class StateOfTheClass(TinyTransformer):
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        type(self).shared = self.mean_ + len(X)
+        return self
+
+    def transform(self, X):
+        return super().transform(X) - type(self).shared
+
+
+@fault("check_frozen", others=True)
+class HidesTheFit(TinyTransformer):
+    def __sklearn_is_fitted__(self):
+        return False
+
+    def transform(self, X):
+        return self._colours(X) - self.mean_
+
+
+@fault("check_predictions_change_nothing", others=True)
+class StateInPredictions(TinyTransformer):
+    def transform(self, X):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        return super().transform(X)
+
+
+@fault("check_global_state_is_left_alone")
+class SeedsNumPy(TinyTransformer):
+    def fit(self, X, y=None):
+        np.random.seed(np.random.randint(1000))
+        return super().fit(X, y)
+
+
+@fault("check_global_state_is_left_alone")
+class SetsVariable(TinyTransformer):
+    def fit(self, X, y=None):
+        os.environ["TINY"] = str(time.perf_counter_ns())
+        return super().fit(X, y)
+
+
+@fault("check_global_state_is_left_alone")
+class FiltersWarnings(TinyTransformer):
+    def fit(self, X, y=None):
+        message = f"never {time.perf_counter_ns()}"
+        warnings.filterwarnings("ignore", message=message)
+        return super().fit(X, y)
+
+
+@fault("check_no_warnings")
+class WarnsWithoutNeed(TinyTransformer):
+    def transform(self, X):
+        warnings.warn("there are images in X", stacklevel=2)
+        return super().transform(X)
+
+
+@fault("check_global_seeds_have_no_effect", others=True)
+class ReadsGlobalSeed(TinyTransformer):
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        self.mean_ = self.mean_ + np.random.random()
+        return self
+
+
+@fault("check_threads_predict_at_once", others=True)
+class NotThreadSafe(TinyTransformer):
+    def transform(self, X):
+        self.now_ = X
+        time.sleep(0.005)
+        return super().transform(self.now_)
+
+
+@fault("check_threads_fit_at_once")
+class FitIsNotThreadSafe(TinyTransformer):
+    def fit(self, X, y=None):
+        type(self).now = X
+        time.sleep(0.02)
+        return super().fit(type(self).now, y)
+
+
+@fault("check_types_of_labels")
+class PredictsCodes(TinyClassifier):
+    def predict(self, X):
+        return self._scores(X).argmax(axis=1)
+
+
+@fault("check_types_of_labels", others=True)
+class LabelsAreStr(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, None if y is None else np.asarray(y).astype(str))
+
+
+@fault("check_learns", others=True)
+class FirstClassOnly(TinyClassifier):
+    def predict(self, X):
+        return np.repeat(self.classes_[:1], len(super().predict(X)))
+
+
+@fault("check_probabilities")
+class ReversedColumns(TinyClassifier):
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, ::-1]
+
+
+@fault("check_wrong_y_refused")
+class TakesContinuous(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        y = np.round(y) if np.asarray(y).dtype.kind == "f" else y
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_y_in_pandas")
+class ReadsLabelsByIndex(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        y = [y[i] for i in range(len(y))] if hasattr(y, "loc") else y
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_forms_of_y")
+class RefusesTuplesOfLabels(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if isinstance(y, tuple):
+            raise TypeError("no tuples")
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_one_class")
+class OneClassIsRuntimeError(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if y is not None and len(set(np.ravel(y).tolist())) == 1:
+            raise RuntimeError("one class")
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_one_sample_per_class")
+class NeedsThreeSamples(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if len(X) < 3:
+            raise ValueError("too few images")
+        return super().fit(X, y, sample_weight)
+
+
+class TinyClassifierWithBatches(TinyClassifier):
+    def __init__(
+        self, *, sharpness=20.0, class_weight=None, batch_size=4, random_state=None
+    ):
+        self.sharpness = sharpness
+        self.class_weight = class_weight
+        self.batch_size = batch_size
+        self.random_state = random_state
+
+
+@fault("check_any_batch_size")
+class NeedsTwoInABatch(TinyClassifierWithBatches):
+    def fit(self, X, y, sample_weight=None):
+        if self.batch_size < 2:
+            raise ValueError("a batch of one has no variance")
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_any_batch_size")
+class DependsOnBatchSize(TinyClassifierWithBatches):
+    def predict_proba(self, X):
+        shift = 0.1 if self.batch_size == 2 else 0
+        return (super().predict_proba(X) + shift) / (1 + shift * len(self.classes_))
+
+
+@fault("check_rare_class")
+class LosesRareClass(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        if len(y) > 2:
+            common = np.unique(y, return_counts=True)[1] > 1
+            self.classes_, self.means_ = self.classes_[common], self.means_[common]
+            self.prior_ = self.prior_[common]
+        return self
+
+
+@fault("check_weights_matter", others=True)
+class IgnoresWeights(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, y)
+
+
+@fault("check_weight_of_zero_is_leaving_out", others=True)
+class ZeroIsALittle(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        weight = None if sample_weight is None else np.maximum(sample_weight, 0.5)
+        return super().fit(X, y, weight)
+
+
+@fault("check_weight_of_two_is_twice", others=True)
+class SquaresWeights(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        weight = None if sample_weight is None else np.square(sample_weight)
+        return super().fit(X, y, weight)
+
+
+@fault("check_no_weights_are_ones")
+class NoWeightsAreAlmostOnes(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if sample_weight is None and y is not None:
+            sample_weight = np.linspace(1, 1.002, len(y))
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_forms_of_weights")
+class ScalesWeightsInPlace(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if isinstance(sample_weight, np.ndarray):
+            sample_weight /= sample_weight.mean()
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_weights_in_pandas")
+class ReadsWeightsByIndex(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if hasattr(sample_weight, "loc"):
+            sample_weight = [sample_weight[i] for i in range(len(sample_weight))]
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_wrong_weights_refused")
+class TakesWeightsOfZero(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        if sample_weight is not None and not np.any(sample_weight):
+            sample_weight = None
+        return super().fit(X, y, sample_weight)
+
+
+@fault("check_class_weight_is_sample_weight")
+class IgnoresClassWeight(TinyClassifier):
+    def fit(self, X, y, sample_weight=None):
+        weight, self.class_weight = self.class_weight, None
+        super().fit(X, y, sample_weight)
+        self.class_weight = weight
+        return self
