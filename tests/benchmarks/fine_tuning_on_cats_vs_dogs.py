@@ -21,7 +21,7 @@ SETTINGS = {
     "views": {"augmenter": POST, "n_augmented_views": 4},
     "post": {  # but for the number of epochs, and of views
         "augmenter": POST,
-        "n_augmented_views": 4,
+        "n_augmented_views": 3,
         "preprocessing": "rescale",
         "interpolation": "nearest",
         "normalize_features": False,
@@ -29,7 +29,7 @@ SETTINGS = {
         "head_epochs": 50,
         "learning_rate": 1e-4,
         "learning_rate_schedule": "constant",
-        "epochs": 12,
+        "epochs": 9,
     },
 }
 
