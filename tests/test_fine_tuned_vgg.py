@@ -120,6 +120,7 @@ def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_pat
 def test_same_steps_as_keras_on_the_whole_model(images):
     X, y = images
     common = {"dropout": 0.0, "batch_size": 8, "epochs": 4}
+    common |= {"learning_rate_schedule": "constant"}
     start = vgg(**common, callbacks=[lambda: Interrupt(0)])
     with pytest.warns(SkvisionWarning, match="in epoch 1 of 4.*as after epoch 0"):
         model = start.fit(X, y).model_
@@ -315,6 +316,7 @@ def test_more_classes_and_an_augmenter_in_a_grid(images):
 def test_interrupt_keeps_the_last_complete_epoch(images, early_stopping):
     X, y = images
     common = {"early_stopping": early_stopping, "augmenter": ZOOM}
+    common |= {"learning_rate_schedule": "constant"}
     classifier = vgg(**common, callbacks=[lambda: Interrupt(2)])
     with pytest.warns(SkvisionWarning, match="in epoch 3 of 3.*as after epoch 2"):
         classifier.fit(X, y)
