@@ -52,9 +52,13 @@ else:
 #
 # Digits are small, and the mirror image of a digit is none, so they get other settings.
 classifier = FineTunedVGGClassifier(
-    augmenter=ImageAugmenter(horizontal_flip=True),
-    head_epochs=15,
-    epochs=5,
+    augmenter=ImageAugmenter(
+        rotation_range=20,
+        width_shift_range=0.1,
+        height_shift_range=0.1,
+        zoom_range=0.2,
+        horizontal_flip=True,
+    ),
     cache_dir="maps",
     checkpoint_dir="checkpoints",
     random_state=0,

@@ -87,17 +87,18 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         Transforms the images that the second step trains on. The head alone is trained
         on images as they are. Validation data and predictions are never transformed.
 
-    n_augmented_views : int or None, default=8
+    n_augmented_views : int or None, default=4
         Random views of each image, whose way through the frozen blocks is stored; an
-        epoch takes one of them for each image, and all have their turn. They depend on
-        content, augmenter and `random_state` only. None draws a new view in each epoch,
-        as [1]_ does, and pays for the frozen blocks each time. An augmenter that only
-        flips has just two views (or four), and needs no number.
+        epoch takes one of them for each image, and all have their turn: with as many as
+        `epochs`, each epoch sees new ones. They depend on content, augmenter and
+        `random_state` only. None draws a new view in each epoch, as [1]_ does, and
+        stores none. An augmenter that only flips has just two views (or four), and
+        needs no number.
 
     head_epochs : int, default=15
         Passes over the training data when the head is trained alone.
 
-    epochs : int, default=6
+    epochs : int, default=4
         Passes over the training data when blocks and head are trained together; at most
         so many with `early_stopping`.
 
@@ -306,9 +307,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         l2=0.0,
         n_trainable_blocks=1,
         augmenter=None,
-        n_augmented_views=8,
+        n_augmented_views=4,
         head_epochs=15,
-        epochs=6,
+        epochs=4,
         head_learning_rate=1e-4,
         learning_rate=5e-4,
         learning_rate_schedule="cosine",

@@ -56,6 +56,7 @@ def seconds_of_ours(folder, n_images):
     classifier = FineTunedVGGClassifier(
         weights=None,
         augmenter=ImageAugmenter(horizontal_flip=True),
+        head_epochs=50,
         epochs=N_EPOCHS,
         callbacks=[lambda: epoch_times(seconds)],
         random_state=0,

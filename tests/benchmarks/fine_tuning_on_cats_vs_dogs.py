@@ -18,7 +18,7 @@ from skvision.datasets import load_image_files
 POST = ImageAugmenter(shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True)
 SETTINGS = {
     "flips": {"augmenter": ImageAugmenter(horizontal_flip=True)},
-    "views": {"augmenter": POST, "n_augmented_views": 4},
+    "views": {"augmenter": POST},
     "post": {  # but for the number of epochs, and of views
         "augmenter": POST,
         "n_augmented_views": 3,
