@@ -316,6 +316,7 @@ print(transformer.fit_transform({paths!r}).shape, "tensorflow" in sys.modules)
     assert done.stdout == "(24, 512) False\n", done.stderr
 
 
+@pytest.mark.slow
 def test_pickle_is_small_and_works_in_another_process(paths, tmp_path):
     transformer = small().fit(paths)
     features = transformer.transform(paths)
@@ -450,6 +451,7 @@ def test_threads_share_a_transformer(pixels, tmp_path):
         assert_array_equal(result, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_forked_child_raises_and_does_not_hang(tmp_path):
     # In a process of its own, where Keras is started by others than skvision.

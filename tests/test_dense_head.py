@@ -805,6 +805,7 @@ def test_checkpoint_errors(tmp_path):
 # Persistence
 
 
+@pytest.mark.slow
 def test_joblib_in_a_fresh_process(fitted, tmp_path):
     classifier, X, _ = fitted
     joblib.dump(classifier, tmp_path / "model.joblib")

@@ -205,6 +205,7 @@ def test_validation_and_prediction_are_never_augmented(images, monkeypatch):
     assert sum(calls) == 2 * 60
 
 
+@pytest.mark.slow
 def test_grid_over_augmentation_and_dropout(images):
     X, y = images
     search = GridSearchCV(
@@ -223,6 +224,7 @@ def test_grid_over_augmentation_and_dropout(images):
 # Persistence and errors
 
 
+@pytest.mark.slow
 def test_joblib_in_a_fresh_process(fitted, images, tmp_path):
     X, _ = images
     joblib.dump(fitted, tmp_path / "cnn.joblib")

@@ -666,7 +666,7 @@ def kill_in_a_write(cache_dir, first, delay):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize("n_rounds", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_loses_nothing_that_was_confirmed(tmp_path, n_rounds):
     rng = random.Random(0)
     confirmed = []
