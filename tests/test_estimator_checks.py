@@ -39,8 +39,11 @@ ESTIMATORS = {
 }
 
 
+CNN, VGG16 = ESTIMATORS
+
+
 @parametrize_with_image_checks(
-    [*ESTIMATORS, TinyClassifier(), TinyTransformer(), TinyTransformerOfPixels()]
+    [VGG16, TinyClassifier(), TinyTransformer(), TinyTransformerOfPixels()]
 )
 def test_image_checks(estimator, check):
     check(estimator)
@@ -49,6 +52,7 @@ def test_image_checks(estimator, check):
 @pytest.mark.slow
 @parametrize_with_image_checks(
     [
+        CNN,
         FineTunedVGGClassifier(
             weights=None,
             image_size=(32, 32),
@@ -60,10 +64,10 @@ def test_image_checks(estimator, check):
             head_learning_rate=0.005,
             epochs=2,
             learning_rate=0.001,
-        )
+        ),
     ]
 )
-def test_image_checks_of_fine_tuning(estimator, check):
+def test_image_checks_of_networks(estimator, check):
     check(estimator)
 
 
