@@ -108,8 +108,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     learning_rate : float, default=5e-4
         Of the stochastic gradient descent that trains blocks and head together. [1]_
         takes 1e-4, with ``preprocessing="rescale"`` and features that are not
-        normalized. With "imagenet" and such features 1e-4 is far too large: the values
-        in the network are about a hundred times larger, and so are the gradients.
+        normalized. With "imagenet" and such features it is too large: the values in the
+        network are about a hundred times larger, and so are the gradients.
 
     learning_rate_schedule : {"constant", "cosine"}, default="cosine"
         "cosine" lets the learning rate fall from epoch to epoch, along half a cosine

@@ -96,6 +96,7 @@ def seconds_of_a_search(folder, n_jobs):
         refit=False,
     )
     start = time.perf_counter()
+    # Of 1000 images for docs/benchmarks.md: candidates of about 20 s.
     search.fit(files.data[:600], files.target[:600])
     seconds = time.perf_counter() - start
     return seconds, search.cv_results_["mean_test_score"].tolist()
