@@ -87,11 +87,12 @@ def transform_images(images, parameters, fill_mode, cval):
     affine = {k: parameters[k] for k in ("theta", "tx", "ty", "shear", "zx", "zy")}
     matrices = affine_matrices(**affine, image_size=images.shape[1:3])
     results = np.empty(images.shape, dtype=np.float32)
+    scratch = Scratch(images.shape[1:3])
     for i, (image, result) in enumerate(zip(images, results, strict=True)):
         vertical = -1 if parameters["flip_vertical"][i] else 1
         horizontal = -1 if parameters["flip_horizontal"][i] else 1
         out = result[::vertical, ::horizontal]  # writing backwards flips the result
-        sample_affine(image, matrices[i], fill_mode, cval, out)
+        sample_affine(image, matrices[i], fill_mode, cval, out, scratch)
         _shift_channels(result, parameters["channel_shift_intensity"][i])
         _change_brightness(result, parameters["brightness"][i])
     return results
@@ -135,7 +136,7 @@ def _matrices(rows):
     return np.stack(entries, axis=-1).astype(np.float64).reshape(-1, 3, 3)
 
 
-def sample_affine(image, matrix, fill_mode, cval, out):
+def sample_affine(image, matrix, fill_mode, cval, out, scratch):
     """Sample an image with bilinear interpolation, as `scipy.ndimage` with order 1.
 
     Parameters
@@ -152,49 +153,79 @@ def sample_affine(image, matrix, fill_mode, cval, out):
         Value beyond the border for "constant".
     out : ndarray of shape (height, width, 3), dtype float32
         Takes the result.
+    scratch : Scratch
+        For images of this size.
     """
-    height, width = image.shape[:2]
-    planes = _padded_planes(image)
-    step = max(1, _BLOCK // width)
-    for start in range(0, height, step):
-        i = np.arange(start, min(start + step, height))[:, np.newaxis]
-        coordinates = [shift + a * i + b * np.arange(width) for a, b, shift in matrix]
-        block = out[start : start + step]
-        _sample(planes, coordinates, (height, width), fill_mode, block)
-        if fill_mode == "constant":
-            block[_is_outside(coordinates, (height, width))] = cval
+    size = height, width = image.shape[:2]
+    planes = scratch.padded_planes(image)
+    for start in range(0, height, scratch.n_rows):
+        block = out[start : start + scratch.n_rows]
+        i = np.arange(start, start + len(block))[:, np.newaxis]
+        coordinates = scratch.coordinates[:, : len(block)]
+        for (a, b, shift), places in zip(matrix, coordinates, strict=True):
+            np.add(shift + a * i, b * np.arange(width), out=places)
+        outside = _is_outside(coordinates, size) if fill_mode == "constant" else None
+        for places, n in zip(coordinates, size, strict=True):
+            _move_into_image(places, n, fill_mode)
+        _sample(planes, scratch, block)
+        if outside is not None:
+            block[outside] = cval
 
 
-def _padded_planes(image):
-    """Return the channels as float32, one more pixel on the right and at the bottom.
+class Scratch:
+    """Memory for the steps between an image and its transformation.
 
-    The four neighbours of a place are then at the same distances everywhere.
+    It is used again for each image: to ask the system for new memory takes longer than
+    to fill it.
+
+    Parameters
+    ----------
+    image_size : tuple of (int, int)
+        Height and width of the images, in pixels.
     """
-    height, width, n_channels = image.shape
-    planes = np.empty((n_channels, height + 1, width + 1), dtype=np.float32)
-    planes[:, :height, :width] = image.transpose(2, 0, 1)
-    planes[:, height] = planes[:, height - 1]
-    planes[:, :, width] = planes[:, :, width - 1]
-    return planes
+
+    def __init__(self, image_size):
+        height, width = image_size
+        self.n_rows = min(height, max(1, _BLOCK // width))
+        block = (self.n_rows, width)
+        self.coordinates = np.empty((2, *block))
+        self.whole = np.empty((2, *block))
+        self.index = np.empty(block, dtype=np.intp)
+        self.fractions = np.empty((2, *block), dtype=np.float32)
+        self.corners = np.empty((4, *block), dtype=np.float32)
+        self._planes = np.empty((3, height + 1, width + 1), dtype=np.float32)
+
+    def padded_planes(self, image):
+        """Return the channels, one more pixel on the right and at the bottom.
+
+        The four neighbours of a place are then at the same distances everywhere.
+        """
+        planes = self._planes
+        planes[:, :-1, :-1] = image.transpose(2, 0, 1)
+        planes[:, -1] = planes[:, -2]
+        planes[:, :, -1] = planes[:, :, -2]
+        return planes
 
 
-def _sample(planes, coordinates, image_size, fill_mode, out):
-    """Interpolate every plane at the coordinates (rows, columns)."""
-    rows, columns = (
-        _into_image(c, n, fill_mode)
-        for c, n in zip(coordinates, image_size, strict=True)
-    )
-    top, left = np.floor(rows), np.floor(columns)
-    below = (rows - top).astype(np.float32)
-    right = (columns - left).astype(np.float32)
+def _sample(planes, scratch, out):
+    """Interpolate every plane at `scratch.coordinates`, rows and columns."""
+    n = len(out)
+    coordinates, whole = scratch.coordinates[:, :n], scratch.whole[:, :n]
+    fractions, index = scratch.fractions[:, :n], scratch.index[:n]
+    np.floor(coordinates, out=whole)
+    np.subtract(coordinates, whole, out=fractions, casting="same_kind")
+    below, right = fractions
+    top, left = whole
     stride = planes.shape[2]
-    index = (top * stride + left).astype(np.intp)
+    top *= stride
+    np.add(top, left, out=index, casting="unsafe")
     for channel, plane in enumerate(planes.reshape(len(planes), -1)):
-        # No index is beyond the end: "wrap" is numpy's quickest way to take it as read.
-        upper_left, upper_right, lower_left, lower_right = (
-            plane[shift:].take(index, mode="wrap")
-            for shift in (0, 1, stride, stride + 1)
-        )
+        corners = scratch.corners[:, :n]
+        for shift, corner in zip((0, 1, stride, stride + 1), corners, strict=True):
+            # No index is beyond the end: "wrap" is numpy's quickest way to take that
+            # as read.
+            plane[shift:].take(index, mode="wrap", out=corner)
+        upper_left, upper_right, lower_left, lower_right = corners
         upper = _interpolate(upper_left, upper_right, right)
         lower = _interpolate(lower_left, lower_right, right)
         out[..., channel] = _interpolate(upper, lower, below)
@@ -208,18 +239,18 @@ def _interpolate(a, b, fraction):
     return a
 
 
-def _into_image(c, n, fill_mode):
-    """Return the coordinates inside [0, n - 1] that stand for `c` along one axis."""
+def _move_into_image(c, n, fill_mode):
+    """Replace the coordinates along one axis by those in [0, n - 1] they stand for."""
     if fill_mode == "reflect":
-        c = c - 2 * n * np.floor(c / (2 * n))
-        c = np.minimum(c, 2 * n - 1 - c)
+        c -= 2 * n * np.floor(c / (2 * n))
+        np.minimum(c, 2 * n - 1 - c, out=c)
     elif fill_mode == "wrap":
         # On the seam itself scipy takes the last pixel to the left of the image and
         # the first one to the right.
         period = max(n - 1, 1)
         turns = np.where(c < 0, np.ceil(c / period) - 1, np.floor(c / period))
-        c = np.where((c < 0) | (c > period), c - period * turns, c)
-    return np.clip(c, 0, n - 1)
+        np.subtract(c, period * turns, out=c, where=(c < 0) | (c > period))
+    np.clip(c, 0, n - 1, out=c)
 
 
 def _is_outside(coordinates, image_size):

@@ -12,7 +12,7 @@ import pytest
 IMAGE_SIZE = (150, 150)
 BATCH_SIZE = 32
 N_ROUNDS = 10
-SPEEDUP_EXPECTED = 3.0  # 4.0 to 5.5 is seen; others use this machine, too
+SPEEDUP_EXPECTED = 2.5  # 3.7 to 6 is seen; others use this machine, too
 
 # The post's settings; those of the radian age are 11.5 degrees of shear today.
 SETTINGS = {
