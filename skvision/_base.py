@@ -237,9 +237,19 @@ class BaseNetworkClassifier(
         data = self._check_data(X, reset=False)
         from skvision import _programs
 
-        return _programs.predict_logits(
-            self._network, self._weights, data, self.batch_size
+        return np.mean(
+            [
+                _programs.predict_logits(
+                    self._network, self._weights, view, self.batch_size
+                )
+                for view in self._predicted_views(data)
+            ],
+            axis=0,
         )
+
+    def _predicted_views(self, data):
+        """The data of which a prediction is the mean, as logits."""
+        return (data,)
 
     def _check_targets(self, X, y, sample_weight):
         """Return the classes, their codes in y, and the weights in the loss."""

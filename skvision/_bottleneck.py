@@ -125,7 +125,8 @@ class VGG16BottleneckTransformer(
 
     Notes
     -----
-    The transformer is stateless: `transform` may be called without `fit`. Nothing but
+    The transformer is stateless: `transform` may be called without `fit`, though names
+    of the features are only given after it. Nothing but
     the parameters is pickled; the weights are found again by name and digest.
 
     A forward pass costs about 13 GFLOP for an image of 150 x 150 pixels. Memory holds
@@ -224,6 +225,7 @@ class VGG16BottleneckTransformer(
         """
         self._check_images(X, reset=True)
         self.weights_digest_ = weights_digest(self.weights)
+        self._n_features_out = self._n_features()  # for get_feature_names_out
         return self
 
     def transform(self, X):
@@ -252,7 +254,7 @@ class VGG16BottleneckTransformer(
         """
         self._validate_params()
         images = self._check_images(X, reset=False)
-        features = np.zeros((len(images), self._n_features_out), dtype=self.dtype)
+        features = np.zeros((len(images), self._n_features()), dtype=self.dtype)
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
             n_views = len(extraction.views)
@@ -298,8 +300,7 @@ class VGG16BottleneckTransformer(
         with self._open_store() as store:
             return store.clear(max_bytes)
 
-    @property
-    def _n_features_out(self):
+    def _n_features(self):
         n_halvings, n_channels = LAYERS[self.layer]
         height, width = self._check_image_size()
         if self.pooling is not None:
@@ -351,7 +352,7 @@ class VGG16BottleneckTransformer(
             views=_VIEWS if self.flip_average else {"plain": _VIEWS["plain"]},
             load_network=load_network,
             settings=settings,
-            n_features=self._n_features_out,
+            n_features=self._n_features(),
             dtype=np.dtype(self.dtype),
             batch_size=self.batch_size,
             store=store,

@@ -95,6 +95,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         stores none. An augmenter that only flips has just two views (or four), and
         needs no number.
 
+    flip_average : bool or "auto", default="auto"
+        Whether a prediction is the mean, as logits, over the image and its mirror
+        image, which takes twice the time. "auto" does so if the `augmenter` flips
+        horizontally, for then both mean the same.
+
     head_epochs : int, default=15
         Passes over the training data when the head is trained alone.
 
@@ -192,12 +197,13 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     model_ : keras.Model
         The whole network, frozen blocks included, from images with values 0 to 255 to
-        probabilities. Built anew at each access.
+        probabilities. Built anew at each access. It sees each image as it is:
+        `flip_average` is not part of it.
 
     history_ : dict of dict of list of float
         "head" and "fine_tuning", each with "loss" and "accuracy" by epoch, as they were
         during the epoch, with dropout and penalties; with validation data also
-        "val_loss" and "val_accuracy", at its end.
+        "val_loss" and "val_accuracy", at its end and without `flip_average`.
 
     loss_curve_ : list of float
         ``history_["fine_tuning"]["loss"]``.
@@ -223,7 +229,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     Notes
     -----
     The store takes 166 kB for each image of 150 x 150 pixels and 83 kB for each view
-    (`n_trainable_blocks` of 1; 332 and 166 kB for 2).
+    (`n_trainable_blocks` of 1; 332 and 166 kB for 2). An image to predict takes 166 kB,
+    and as much again for its mirror image with `flip_average`.
 
     A pickle holds the weights that were trained: of the last blocks (28 MB for one) and
     of the head (8 MB), and no state of the optimizer. The frozen blocks are found again
@@ -262,6 +269,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     ...     preprocessing="rescale",
     ...     interpolation="nearest",
     ...     normalize_features=False,
+    ...     flip_average=False,
     ...     head_learning_rate=1e-3,
     ...     head_epochs=50,
     ...     epochs=50,
@@ -285,6 +293,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "n_trainable_blocks": [Interval(Integral, 0, N_BLOCKS, closed="both")],
         "augmenter": [ImageAugmenter, None],
         "n_augmented_views": [positive_integer, None],
+        "flip_average": ["boolean", StrOptions({"auto"})],
         "head_epochs": [positive_integer],
         "head_learning_rate": [positive],
         "learning_rate": [positive],
@@ -308,6 +317,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         n_trainable_blocks=1,
         augmenter=None,
         n_augmented_views=4,
+        flip_average="auto",
         head_epochs=15,
         epochs=4,
         head_learning_rate=1e-4,
@@ -339,6 +349,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.n_trainable_blocks = n_trainable_blocks
         self.augmenter = augmenter
         self.n_augmented_views = n_augmented_views
+        self.flip_average = flip_average
         self.head_epochs = head_epochs
         self.epochs = epochs
         self.head_learning_rate = head_learning_rate
@@ -494,6 +505,12 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         check_is_fitted(self)
         digest_as_fitted(self.weights, self.weights_digest_)
         return super()._logits(X)
+
+    def _predicted_views(self, data):
+        flips = self.augmenter is not None and self.augmenter.horizontal_flip
+        if self.flip_average == "auto" and not flips or self.flip_average is False:
+            return (data,)
+        return data, data.mirrored()
 
     @property
     def model_(self):

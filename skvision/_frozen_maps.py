@@ -43,6 +43,8 @@ class FrozenMaps:
         Names of the views that the training walks over.
     fresh : ImageData or None
         The images, where views are not stored.
+    view : str
+        Name of the view outside training.
     """
 
     plain: Extraction
@@ -55,6 +57,7 @@ class FrozenMaps:
     augmented: Extraction | None = None
     views: tuple = ()
     fresh: ImageData | None = None
+    view: str = "plain"
 
     most_rows_to_predict = 16  # a pass of the frozen blocks has as many
 
@@ -63,6 +66,11 @@ class FrozenMaps:
 
     def take(self, indices):
         return replace(self, indices=self.indices[indices])
+
+    def mirrored(self):
+        """The images turned left to right, for predictions."""
+        mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
+        return replace(self, plain=mirrored, view="mirrored")
 
     def load(self, seed=None):
         """Compute and store what is missing: with a seed, the views as well."""
@@ -88,12 +96,12 @@ class FrozenMaps:
         if self.fresh is not None and randomness is not None:
             maps = self._frozen(self.fresh.batch(indices, randomness))
             return maps.reshape(len(indices), *self.shape)
-        views = np.repeat("plain", len(indices))
+        views = np.repeat(self.view, len(indices))
         if self.augmented is not None and randomness is not None:
             names, n_images = np.array(self.views), len(self.plain.images)
             views = names[numbers_of_views(*randomness, len(names), n_images)[indices]]
         maps = np.empty((len(indices), *self.shape), dtype=np.float32)
-        is_plain = views == "plain"
+        is_plain = views == self.view
         for extraction, some in ((self.plain, is_plain), (self.augmented, ~is_plain)):
             if some.any():
                 pairs = list(zip(indices[some], views[some].tolist(), strict=True))

@@ -1,6 +1,7 @@
 """Images as the training wants its data: batches, transformed at random if asked."""
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import numpy as np
 
@@ -22,37 +23,33 @@ class ImageData:
         How they are decoded.
     augmenter : ImageAugmenter or None
         Transforms the batches of the training.
-    indices : ndarray or None
-        Which of the images this is about; None means all.
-    pixels : ndarray of shape (len(images), height, width, 3) or None
-        The images if they were decoded before.
     """
 
     most_rows_to_predict = 4  # in one pass: a single image is not to wait for 16
 
-    def __init__(
-        self, images, image_size, interpolation, augmenter, indices=None, pixels=None
-    ):
+    def __init__(self, images, image_size, interpolation, augmenter):
         self.images = images
         self.image_size = image_size
         self.interpolation = interpolation
         self.augmenter = augmenter
-        self.indices = np.arange(len(images)) if indices is None else indices
-        self.pixels = pixels
+        self.indices = np.arange(len(images))
+        self.pixels = None  # (len(images), height, width, 3), from `load`
+        self.is_mirrored = False
         self._drawn = None
 
     def __len__(self):
         return len(self.indices)
 
     def take(self, indices):
-        return ImageData(
-            self.images,
-            self.image_size,
-            self.interpolation,
-            self.augmenter,
-            self.indices[indices],
-            self.pixels,
-        )
+        data = copy(self)
+        data.indices = self.indices[indices]
+        return data
+
+    def mirrored(self):
+        """The images turned left to right, for predictions."""
+        data = copy(self)
+        data.is_mirrored = True
+        return data
 
     def load(self, seed=None):
         """Decode all images now if they fit in memory."""
@@ -73,6 +70,8 @@ class ImageData:
             images = np.stack([self._decode(i) for i in indices])
         else:
             images = self.pixels[indices]
+        if self.is_mirrored:
+            images = images[:, :, ::-1]
         if randomness is None or self.augmenter is None:
             return images
         drawn = self._draw(randomness)

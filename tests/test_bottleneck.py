@@ -91,7 +91,7 @@ def test_all_layers_of_vgg16_are_known():
     assert set(LAYERS) == {layer.name for layer in vgg16.layers[1:]}
     for layer in vgg16.layers[1:]:
         transformer = small(layer=layer.name, pooling=None, image_size=(64, 40))
-        names = transformer.get_feature_names_out()
+        names = transformer.fit(["image.jpg"]).get_feature_names_out()
         assert len(names) == np.prod(layer.output.shape[1:])
 
 

@@ -148,7 +148,7 @@ def test_containers(paths, y, container):
         proba = model.fit(paths, y).predict_proba(paths)
         frame = model[:-1].transform(paths)
         assert type(frame).__module__.startswith(container)
-        assert list(frame.columns) == list(vgg().get_feature_names_out())
+        assert list(frame.columns) == list(model[0].get_feature_names_out())
         # Other memory layouts, other order of the scaler's sums.
         assert_allclose(proba, expected, rtol=1e-5)
         assert list(model[-1].feature_names_in_) == list(frame.columns)

@@ -1,3 +1,4 @@
+import copy
 import glob
 import os
 import pickle
@@ -115,6 +116,29 @@ def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_pat
     loaded = keras.models.load_model(tmp_path / "model.keras")
     again = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
     assert_allclose(again, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
+def test_flip_average_is_the_mean_of_two_logits(images, n_blocks, tmp_path):
+    X, y = images
+    plain = vgg(n_trainable_blocks=n_blocks, epochs=1, flip_average=False)
+    plain.fit(X, y)
+    both = clone(plain).set_params(flip_average=True, cache_dir=tmp_path).fit(X, y)
+    mean = (plain.decision_function(X) + plain.decision_function(X[:, :, ::-1])) / 2
+    assert np.abs(mean - plain.decision_function(X)).max() > 0.01
+    for _ in range(2):  # computed, then read
+        assert_allclose(both.decision_function(X), mean, rtol=1e-4, atol=1e-5)
+    assert_array_equal(both.decision_function(X[3:5]), both.decision_function(X)[3:5])
+
+
+@pytest.mark.parametrize(
+    ("augmenter", "n_views"),
+    [(None, 1), (ZOOM, 1), (ImageAugmenter(horizontal_flip=True), 2)],
+)
+def test_flip_average_follows_the_augmenter(augmenter, n_views, fitted, images, passes):
+    classifier = copy.copy(fitted).set_params(augmenter=augmenter)
+    classifier.predict(images[0])
+    assert sum(passes) == n_views * len(images[0])
 
 
 def test_same_steps_as_keras_on_the_whole_model(images):

@@ -67,20 +67,11 @@ EXPECTED_FAILED_CHECKS = {
         "Training in mini-batches: a repeated sample lands in other batches than one "
         "with a weight of 2."
     ),
-    "check_get_feature_names_out_error": (
-        "Without a fit there is nothing to wait for: the parameters alone say how many "
-        "features there are, and transform works as well."
-    ),
 }
 
 
 def expected_failures(estimator):
-    names = {
-        True: "check_sample_weight_equivalence_on_dense_data",
-        False: "check_get_feature_names_out_error",
-    }
-    name = names[is_classifier(estimator)]
-    return {name: EXPECTED_FAILED_CHECKS[name]}
+    return EXPECTED_FAILED_CHECKS if is_classifier(estimator) else {}
 
 
 def run(check, *args):
@@ -141,10 +132,8 @@ def strict_checks():
             OF_CLASSIFIERS if is_classifier(estimator) else OF_TRANSFORMERS
         )
         for name in names:
-            reason = expected_failures(estimator).get(name)
-            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
             label = f"{type(estimator).__name__}-{name}"
-            yield pytest.param(estimator, name, marks=marks, id=label)
+            yield pytest.param(estimator, name, id=label)
 
 
 # The checks of set_output fit on an array and transform a data frame, as they do with

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import accuracy_score, log_loss
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
 from skvision.datasets import load_image_files
@@ -25,6 +26,7 @@ SETTINGS = {
         "preprocessing": "rescale",
         "interpolation": "nearest",
         "normalize_features": False,
+        "flip_average": False,
         "head_learning_rate": 1e-3,
         "head_epochs": 50,
         "learning_rate": 1e-4,
@@ -54,13 +56,16 @@ def main(folder, settings, cache, *seeds):
             np.round(classifier.history_[phase]["val_accuracy"], 4).tolist()
             for phase in ("head", "fine_tuning")
         )
-        accuracies.append(fine_tuning[-1])
+        seconds = time.perf_counter() - start
+        proba = classifier.predict_proba(validation.data)
+        accuracies.append(accuracy_score(validation.target, proba[:, 1] > 0.5))
         print(
-            f"{settings}, seed {seed}: head alone {head[-1]}, then {fine_tuning} "
-            f"({time.perf_counter() - start:.0f} s)",
+            f"{settings}, seed {seed}: head alone {head[-1]}, then {fine_tuning}; "
+            f"predictions {accuracies[-1]:.4f}, cross-entropy "
+            f"{log_loss(validation.target, proba):.4f} ({seconds:.0f} s)",
             flush=True,
         )
-    print(f"mean of the last epochs: {np.mean(accuracies):.4f}")
+    print(f"mean accuracy of the predictions: {np.mean(accuracies):.4f}")
 
 
 if __name__ == "__main__":
