@@ -507,10 +507,10 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return super()._logits(X)
 
     def _predicted_views(self, data):
-        flips = self.augmenter is not None and self.augmenter.horizontal_flip
-        if self.flip_average == "auto" and not flips or self.flip_average is False:
-            return (data,)
-        return data, data.mirrored()
+        average = self.flip_average
+        if average == "auto":
+            average = self.augmenter is not None and self.augmenter.horizontal_flip
+        return (data, data.mirrored()) if average else (data,)
 
     @property
     def model_(self):
