@@ -412,7 +412,7 @@ with open(f"{folder}/{name}.pkl", "wb") as file:
         )
         assert process.stdout.readline() == "begin\n"
         if n_killed < 10:
-            time.sleep(rng.uniform(3, 9))
+            time.sleep(rng.uniform(2, 7))
             process.send_signal(signal.SIGKILL)
             n_killed += process.wait() == -signal.SIGKILL
         process.communicate()
