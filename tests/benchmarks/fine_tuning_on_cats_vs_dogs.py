@@ -1,9 +1,10 @@
 """Fine-tuning on the post's images, with the real weights: accuracies by epoch.
 
 ``python tests/benchmarks/fine_tuning_on_cats_vs_dogs.py FOLDER SETTINGS CACHE SEED...``
-with the folder of the images (train/ and validation/), "flips", "views" or "post", and
-a folder for the feature store, takes about 10 minutes for the store and 7 for each
-seed of "flips" on 2 cores. The validation data are measured, and decide nothing.
+with the folder of the images (train/ and validation/), "flips", "views", "post" or
+"keras", and a folder for the feature store, takes about 10 minutes for the store and 7
+for each seed of "flips" on 2 cores. "keras" is "post" with Keras' layers, optimizers
+and `fit`, on the same views. The validation data are measured, and decide nothing.
 """
 
 import sys
@@ -36,10 +37,83 @@ SETTINGS = {
 }
 
 
+def by_keras(train, validation, cache, seed):
+    """Accuracies on the validation images by epoch, all trained by Keras."""
+    import keras
+
+    settings = SETTINGS["post"]
+    ours = FineTunedVGGClassifier(**settings, cache_dir=cache, random_state=seed)
+    seed_of_views = ours._draw_seed()
+    maps = ours._check_data(train.data, reset=True).load(seed_of_views)
+    maps_val = ours._check_data(validation.data, reset=False).load()
+
+    keras.utils.set_random_seed(seed)
+    vgg16 = keras.applications.VGG16(include_top=False, input_shape=(150, 150, 3))
+    block = keras.Sequential(
+        [keras.Input((9, 9, 512)), *vgg16.layers[-4:], keras.layers.Flatten()]
+    )
+    head = keras.Sequential(
+        [
+            keras.Input((8192,)),
+            keras.layers.Dense(256, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model = keras.Sequential([block, head])
+
+    def compiled(network, optimizer):
+        network.compile(
+            optimizer, "binary_crossentropy", metrics=["accuracy"], jit_compile=False
+        )
+        return network
+
+    class Batches(keras.utils.PyDataset):
+        """The maps, in training of another view of each image in each epoch."""
+
+        def __init__(self, maps, y, seed=None):
+            super().__init__()
+            self.maps, self.y, self.seed, self.epoch = maps, y, seed, 0
+            self.order = np.arange(len(y))
+
+        def __len__(self):
+            return len(self.y) // 16
+
+        def __getitem__(self, number):
+            some = self.order[16 * number : 16 * number + 16]
+            randomness = None if self.seed is None else (self.seed, self.epoch)
+            return self.maps.batch(some, randomness), self.y[some]
+
+        def on_epoch_end(self):
+            if self.seed is not None:
+                self.epoch += 1
+                self.order = np.random.default_rng(self.epoch).permutation(self.order)
+
+    training = Batches(maps, train.target, seed_of_views)
+    training.order = np.random.default_rng(0).permutation(training.order)
+    measured = Batches(maps_val, validation.target)
+    features = block.predict(Batches(maps, train.target), verbose=0)
+    compiled(head, "rmsprop").fit(
+        features, train.target, batch_size=16, epochs=settings["head_epochs"], verbose=0
+    )
+    accuracy = compiled(model, "sgd").evaluate(measured, verbose=0)[1]
+    optimizer = keras.optimizers.SGD(settings["learning_rate"], momentum=0.9)
+    epochs = settings["epochs"]
+    history = compiled(model, optimizer).fit(
+        training, validation_data=measured, epochs=epochs, shuffle=False, verbose=2
+    )
+    return [accuracy, *history.history["val_accuracy"]]
+
+
 def main(folder, settings, cache, *seeds):
     train, validation = (
         load_image_files(Path(folder) / part) for part in ("train", "validation")
     )
+    if settings == "keras":
+        for seed in map(int, seeds):
+            accuracies = by_keras(train, validation, cache, seed)
+            print(f"keras, seed {seed}: {np.round(accuracies, 4).tolist()}", flush=True)
+        return
     accuracies = []
     for seed in map(int, seeds):
         start = time.perf_counter()
