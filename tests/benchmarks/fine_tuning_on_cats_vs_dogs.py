@@ -5,14 +5,18 @@ with the folder of the images (train/ and validation/), "flips", "views", "post"
 "keras", and a folder for the feature store, takes about 10 minutes for the store and 7
 for each seed of "flips" on 2 cores. "keras" is "post" with Keras' layers, optimizers
 and `fit`, on the same views. The validation data are measured, and decide nothing.
+"curve" is "views" with 1, 2 and 4 views, on one half of the training images, measured
+on the other half.
 """
 
+import itertools
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import train_test_split
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
 from skvision.datasets import load_image_files
@@ -105,40 +109,55 @@ def by_keras(train, validation, cache, seed):
     return [accuracy, *history.history["val_accuracy"]]
 
 
+def measure(name, settings, train, validation, cache, seed):
+    """Fit, print all figures in a line, and return the accuracy of the predictions."""
+    start = time.perf_counter()
+    classifier = FineTunedVGGClassifier(
+        **settings, cache_dir=cache, random_state=seed, verbose=2
+    )
+    classifier.fit(*train, X_val=validation[0], y_val=validation[1])
+    seconds = time.perf_counter() - start
+    head, fine_tuning = (
+        np.round(classifier.history_[phase]["val_accuracy"], 4).tolist()
+        for phase in ("head", "fine_tuning")
+    )
+    proba = classifier.predict_proba(validation[0])
+    accuracy = accuracy_score(validation[1], proba[:, 1] > 0.5)
+    print(
+        f"{name}, seed {seed}: head alone {head[-1]}, then {fine_tuning}; predictions "
+        f"{accuracy:.4f}, cross-entropy {log_loss(validation[1], proba):.4f} "
+        f"({seconds:.0f} s)",
+        flush=True,
+    )
+    return accuracy
+
+
 def main(folder, settings, cache, *seeds):
     train, validation = (
         load_image_files(Path(folder) / part) for part in ("train", "validation")
     )
+    if settings == "curve":
+        X, X_val, y, y_val = train_test_split(
+            train.data,
+            train.target,
+            test_size=0.5,
+            stratify=train.target,
+            random_state=0,
+        )
+        for seed, n_views in itertools.product(map(int, seeds), (4, 1, 2)):
+            varied = SETTINGS["views"] | {"n_augmented_views": n_views}
+            measure(f"{n_views} views", varied, (X, y), (X_val, y_val), cache, seed)
+        return
     if settings == "keras":
         for seed in map(int, seeds):
             accuracies = by_keras(train, validation, cache, seed)
             print(f"keras, seed {seed}: {np.round(accuracies, 4).tolist()}", flush=True)
         return
-    accuracies = []
-    for seed in map(int, seeds):
-        start = time.perf_counter()
-        classifier = FineTunedVGGClassifier(
-            **SETTINGS[settings], cache_dir=cache, random_state=seed, verbose=2
-        )
-        classifier.fit(
-            train.data,
-            train.target,
-            X_val=validation.data,
-            y_val=validation.target,
-        )
-        head, fine_tuning = (
-            np.round(classifier.history_[phase]["val_accuracy"], 4).tolist()
-            for phase in ("head", "fine_tuning")
-        )
-        seconds = time.perf_counter() - start
-        proba = classifier.predict_proba(validation.data)
-        accuracies.append(accuracy_score(validation.target, proba[:, 1] > 0.5))
-        print(
-            f"{settings}, seed {seed}: head alone {head[-1]}, then {fine_tuning}; "
-            f"predictions {accuracies[-1]:.4f}, cross-entropy "
-            f"{log_loss(validation.target, proba):.4f} ({seconds:.0f} s)",
-            flush=True,
-        )
+    parts = [(part.data, part.target) for part in (train, validation)]
+    accuracies = [
+        measure(settings, SETTINGS[settings], *parts, cache, seed)
+        for seed in map(int, seeds)
+    ]
     print(f"mean accuracy of the predictions: {np.mean(accuracies):.4f}")
 
 
