@@ -1,6 +1,5 @@
 """VGG16 with its last blocks trained on the user's images."""
 
-from itertools import islice
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +9,7 @@ from skvision._augmenter import ImageAugmenter
 from skvision._base import ArrayData, BaseNetworkClassifier
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
 from skvision._decode import INTERPOLATIONS
-from skvision._frozen_maps import FeaturesByView, FrozenMaps
+from skvision._frozen_maps import FrozenMaps
 from skvision._image_data import ImageData
 from skvision._images import image_tags, validate_images
 from skvision._store import FeatureStore
@@ -85,9 +84,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head is; with 5 nothing is frozen, and nothing stored.
 
     augmenter : ImageAugmenter or None, default=None
-        Transforms the images that are trained on; those of the head alone only where
-        views are stored (`n_augmented_views`). Validation data and predictions are
-        never transformed.
+        Transforms the images that the second step trains on. The head alone is trained
+        on images as they are. Validation data and predictions are never transformed.
 
     n_augmented_views : int or None, default=4
         Random views of each image, whose way through the frozen blocks is stored; an
@@ -232,8 +230,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     -----
     The store takes 166 kB for each image of 150 x 150 pixels and 83 kB for each view
     (`n_trainable_blocks` of 1; 332 and 166 kB for 2). An image to predict takes 166 kB,
-    and as much again for its mirror image with `flip_average`. While the head is
-    trained alone, memory holds 33 kB for each image and view.
+    and as much again for its mirror image with `flip_average`.
 
     A pickle holds the weights that were trained: of the last blocks (28 MB for one) and
     of the head (8 MB), and no state of the optimizer. The frozen blocks are found again
@@ -431,13 +428,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         """Start from VGG16's weights, and a head that is trained on its features."""
         n_frozen, weights = self._vgg16_weights()
         blocks = weights[n_frozen:]
-        views = islice(train[0].by_view(), self.head_epochs)
-        features = [self._features(view, blocks) for view in views]
-        train = FeaturesByView(features), *train[1:]
-        if validation is not None:
-            features = self._features(validation[0], blocks)
-            validation = ArrayData(features), *validation[1:]
-        head, is_done = self._train_head(network, train, validation, seed, checkpoints)
+        data = [
+            part and (self._features(part[0], blocks), *part[1:])
+            for part in (train, validation)
+        ]
+        head, is_done = self._train_head(network, *data, seed, checkpoints)
         state.weights = blocks + head.weights
         state.earlier = head.history
         if validation is not None:  # it may turn out that nothing is better than this
@@ -460,7 +455,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         from skvision import _programs
 
         network = "vgg16_top", *self._top()
-        return _programs.predict_logits(network, blocks, data, self.batch_size)
+        features = _programs.predict_logits(network, blocks, data, self.batch_size)
+        return ArrayData(features)
 
     def _train_head(self, network, train, validation, seed, checkpoints):
         """Return the state after the training, and whether all of it was done."""

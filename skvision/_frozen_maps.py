@@ -6,7 +6,6 @@ from hashlib import blake2b
 
 import numpy as np
 
-from skvision._base import ArrayData
 from skvision._extraction import Extraction
 from skvision._image_data import ImageData
 from skvision._store import FeatureStore
@@ -73,12 +72,6 @@ class FrozenMaps:
         mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
         return replace(self, plain=mirrored, view="mirrored")
 
-    def by_view(self):
-        """The images in each view of the training, for predictions."""
-        for view in self.views or ("plain",):
-            extraction = self.plain if view == "plain" else self.augmented
-            yield replace(self, plain=extraction, view=view)
-
     def load(self, seed=None):
         """Compute and store what is missing: with a seed, the views as well."""
         plain = self.plain
@@ -128,34 +121,6 @@ class FrozenMaps:
         images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
         passes = np.split(images, len(images) // n_rows)
         return np.concatenate([network(some) for some in passes])[:n]
-
-
-class FeaturesByView(ArrayData):
-    """What the trained blocks, as they are, make of the views: the head's data.
-
-    In training each image comes in another view in each epoch, as the maps do.
-
-    Parameters
-    ----------
-    X : list of ndarray of shape (n_images, n_features)
-        Of each view.
-    """
-
-    def __init__(self, X):
-        super().__init__(X[0])
-        self.by_view = X
-
-    def batch(self, indices, randomness=None):
-        if randomness is None or len(self.by_view) == 1:
-            return super().batch(indices)
-        n_views, n_images = len(self.by_view), len(self)
-        views = numbers_of_views(*randomness, n_views, n_images)[indices]
-        pairs = zip(views, indices, strict=True)
-        return np.stack([self.by_view[view][index] for view, index in pairs])
-
-    def content(self):
-        for X in self.by_view:
-            yield from ArrayData(X).content()
 
 
 @functools.lru_cache(maxsize=4)

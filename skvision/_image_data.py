@@ -51,10 +51,6 @@ class ImageData:
         data.is_mirrored = True
         return data
 
-    def by_view(self):
-        """The images in each view of the training, for predictions: as they are."""
-        return [self]
-
     def load(self, seed=None):
         """Decode all images now if they fit in memory."""
         shape = (len(self.images), *self.image_size, 3)

@@ -23,7 +23,7 @@ from skvision import (
     _networks,
     _training,
 )
-from skvision._frozen_maps import FeaturesByView, numbers_of_views, views_of
+from skvision._frozen_maps import numbers_of_views, views_of
 from skvision.exceptions import SkvisionWarning
 from skvision.plot import TrainingHistoryDisplay
 
@@ -116,33 +116,6 @@ def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_pat
     loaded = keras.models.load_model(tmp_path / "model.keras")
     again = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
     assert_allclose(again, expected, rtol=1e-5)
-
-
-def test_head_is_trained_on_the_views(images, monkeypatch):
-    X, y = images
-    original, seen = FeaturesByView.batch, {}
-
-    def batch(self, indices, randomness=None):
-        features = original(self, indices, randomness)
-        for i, row in zip(indices, features, strict=True):
-            seen[i, randomness[1]] = row
-        return features
-
-    monkeypatch.setattr(FeaturesByView, "batch", batch)
-    classifier = vgg(augmenter=ZOOM, head_epochs=4, epochs=1).fit(X, y)
-    assert len(seen) == 4 * 24
-    views = views_of(ZOOM, 2, classifier._draw_seed()).values()
-    vgg16 = VGG16BottleneckTransformer(
-        weights=None, image_size=(32, 32), preprocessing="rescale"
-    )
-    for i in range(24):
-        expected = vgg16.transform(np.stack([view(X[i]) for view in views]))
-        expected *= 10 / np.linalg.norm(expected, axis=1, keepdims=True)
-        for first in (0, 2):  # in any order; the image as it is does not come
-            rows = np.stack([seen[i, first], seen[i, first + 1]])
-            if np.abs(rows - expected).max() > np.abs(rows[::-1] - expected).max():
-                rows = rows[::-1]
-            assert_allclose(rows, expected, rtol=0.02, atol=0.01)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
