@@ -139,4 +139,5 @@ def memory_of_another_copy(paths):
 def test_a_worker_keeps_one_copy_of_the_weights(client, paths):
     pytest.importorskip("psutil")
     growth = client.submit(memory_of_another_copy, paths, pure=False).result()
+    print(f"\nmemory of another copy: {growth:.1f} MB")
     assert growth <= 20
