@@ -126,8 +126,8 @@ class VGG16BottleneckTransformer(
     Notes
     -----
     The transformer is stateless: `transform` may be called without `fit`, though names
-    of the features are only given after it. Nothing but
-    the parameters is pickled; the weights are found again by name and digest.
+    of the features are only given after it. Nothing but the parameters is pickled; the
+    weights are found again by name and digest.
 
     A forward pass costs about 13 GFLOP for an image of 150 x 150 pixels. Memory holds
     the features and a few images, never all of them. TensorFlow is loaded when an image

@@ -4,7 +4,7 @@
 with the folder of the images (train/ and validation/), "flips", "views", "post" or
 "keras", and a folder for the feature store, takes about 10 minutes for the store and 7
 for each seed of "flips" on 2 cores. "keras" is "post" with Keras' layers, optimizers
-and `fit`, on the same views. The validation data are measured, and decide nothing.
+and `fit`, on the same views. No fit depends on the validation data.
 "curve" is "views" with 1, 2 and 4 views, on one half of the training images, measured
 on the other half.
 """
