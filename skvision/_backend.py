@@ -15,7 +15,7 @@ with process.onednn():
     import keras
     import tensorflow as tf
 
-__all__ = ["check_usable_here", "compiled", "keras", "tf", "traced"]
+__all__ = ["check_usable_here", "compiled", "keras", "on_cpu", "tf", "traced"]
 
 
 def _configure():
@@ -51,8 +51,12 @@ def compiled(function):
     It makes one loop of many operations on large arrays. A GPU has better kernels for
     the few that we compile.
     """
-    on_cpu = not tf.config.list_physical_devices("GPU")
-    return tf.function(function, jit_compile=on_cpu, autograph=False)
+    return tf.function(function, jit_compile=on_cpu(), autograph=False)
+
+
+def on_cpu():
+    """Whether TensorFlow computes without a GPU here."""
+    return not tf.config.list_physical_devices("GPU")
 
 
 def check_usable_here():

@@ -4,10 +4,15 @@ A builder in `_networks` takes its layers from a `TrainedLayers` or a `KerasLaye
 Both give the same weights in the same order, and the same numbers.
 """
 
-from skvision._backend import compiled, keras, tf
+from skvision import _winograd
+from skvision._backend import compiled, keras, on_cpu, tf
 
 FLOAT = {"dtype": "float32"}
 IMAGES = {"dtype": "float32", "data_format": "channels_last"}
+
+# From here on a convolution is trained by `_winograd`, twice as fast. The small convnet
+# has fewer, and there the way to the points and back costs more than it saves.
+MANY_MAPS = 128
 
 
 class KerasLayers:
@@ -145,8 +150,14 @@ class Convolution(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape[0], *self.size, self.filters
 
-    def call(self, inputs):
-        return _convolution(inputs, self.kernel.value, self.bias.value, self.padding)
+    def call(self, inputs, training=False):
+        return _convolution(inputs, *self._settings(training))
+
+    def _settings(self, training):
+        is_large = self.padding == "SAME" and min(self.kernel.shape[2:]) >= MANY_MAPS
+        is_quicker = training and is_large and on_cpu()
+        method = _winograd if is_quicker else _Direct(self.padding)
+        return self.kernel.value, self.bias.value, method
 
 
 class PooledConvolution(Convolution):
@@ -161,52 +172,66 @@ class PooledConvolution(Convolution):
     def compute_output_shape(self, input_shape):
         return input_shape[0], *(n // 2 for n in self.size), self.filters
 
-    def call(self, inputs):
-        weights = self.kernel.value, self.bias.value
-        return _pooled_convolution(inputs, *weights, self.padding)
+    def call(self, inputs, training=False):
+        return _pooled_convolution(inputs, *self._settings(training))
 
 
-def _convolution(x, kernel, bias, padding):
+class _Direct:
+    """Convolutions by TensorFlow's own kernels, as `_winograd` has them."""
+
+    def __init__(self, padding):
+        self.settings = {"strides": [1, 1, 1, 1], "padding": padding}
+
+    def convolution(self, x, kernel):
+        return tf.raw_ops.Conv2D(input=x, filter=kernel, **self.settings), (x, kernel)
+
+    def gradients(self, kept, of_maps):
+        x, kernel = kept
+        of_x = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x),
+            filter=kernel,
+            out_backprop=of_maps,
+            **self.settings,
+        )
+        of_kernel = tf.raw_ops.Conv2DBackpropFilter(
+            input=x,
+            filter_sizes=tf.shape(kernel),
+            out_backprop=of_maps,
+            **self.settings,
+        )
+        return of_x, of_kernel
+
+
+def _convolution(x, kernel, bias, method):
     @tf.custom_gradient
     def convolve(x, kernel, bias):
-        outputs = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, padding) + bias)
+        maps, kept = method.convolution(x, kernel)
+        outputs = tf.nn.relu(maps + bias)
 
         def gradients(gradient):
             of_maps, of_bias = _where_positive(gradient, outputs)
-            return *_gradients_of_convolution(x, kernel, of_maps, padding), of_bias
+            return *method.gradients(kept, of_maps), of_bias
 
         return outputs, gradients
 
     return convolve(x, kernel, bias)
 
 
-def _pooled_convolution(x, kernel, bias, padding):
+def _pooled_convolution(x, kernel, bias, method):
     @tf.custom_gradient
     def convolve(x, kernel, bias):
-        maps = tf.nn.conv2d(x, kernel, 1, padding)
+        maps, kept = method.convolution(x, kernel)
         size = maps.shape[1:3]
         outputs, places = _rectified_maximum(maps, bias)
 
         def gradients(gradient):
             of_maps = _spread(gradient, places, size)
             of_bias = _sum_of_placed(gradient, places)
-            return *_gradients_of_convolution(x, kernel, of_maps, padding), of_bias
+            return *method.gradients(kept, of_maps), of_bias
 
         return outputs, gradients
 
     return convolve(x, kernel, bias)
-
-
-def _gradients_of_convolution(x, kernel, of_maps, padding):
-    """Gradients of the inputs and of the filters, from those of the maps."""
-    settings = {"strides": [1, 1, 1, 1], "padding": padding}
-    of_x = tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=tf.shape(x), filter=kernel, out_backprop=of_maps, **settings
-    )
-    of_kernel = tf.raw_ops.Conv2DBackpropFilter(
-        input=x, filter_sizes=tf.shape(kernel), out_backprop=of_maps, **settings
-    )
-    return of_x, of_kernel
 
 
 @compiled

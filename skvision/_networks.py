@@ -9,7 +9,7 @@ Types and the order of axes are said for each layer, so that Keras' global setti
 import functools
 import itertools
 
-from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._backend import check_usable_here, keras, on_cpu, tf, traced
 from skvision._layers import FLOAT, IMAGES, KerasLayers
 from skvision._vgg16_tables import combined_digest, layer_digest, vgg16_layers
 from skvision._weights import load_vgg16_weights
@@ -197,7 +197,7 @@ def rows_per_pass(batch_size):
     image costs no more than 16: every pass has one shape, padded, so that the features
     of an image do not depend on its neighbours.
     """
-    return batch_size if tf.config.list_physical_devices("GPU") else 16
+    return 16 if on_cpu() else batch_size
 
 
 def progress_bar(total, unit, verbose):

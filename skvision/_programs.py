@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from skvision import _networks
-from skvision._backend import check_usable_here, keras, tf, traced
+from skvision._backend import check_usable_here, keras, on_cpu, tf, traced
 from skvision._layers import KerasLayers, TrainedLayers
 from skvision._parallel import chunks, map_ahead, n_threads
 
@@ -215,7 +215,7 @@ def _passes(model, batch_size):
     first time takes as long as to compute what goes into it.
     """
     largest = 4 * max(getattr(layer, "n_values", 0) for layer in model.layers)
-    if not largest or tf.config.list_physical_devices("GPU"):
+    if not largest or not on_cpu():
         return 1, batch_size
     n_passes = -(-batch_size // max(1, 2**24 // largest))
     return n_passes, -(-batch_size // n_passes)

@@ -52,7 +52,9 @@ def by_keras(train, validation, cache, seed):
     maps_val = ours._check_data(validation.data, reset=False).load()
 
     keras.utils.set_random_seed(seed)
-    vgg16 = keras.applications.VGG16(include_top=False, input_shape=(150, 150, 3))
+    shape = (150, 150, 3)
+    vgg16 = keras.applications.VGG16(weights=None, include_top=False, input_shape=shape)
+    vgg16.set_weights(ours._vgg16_weights()[1])
     block = keras.Sequential(
         [keras.Input((9, 9, 512)), *vgg16.layers[-4:], keras.layers.Flatten()]
     )
