@@ -10,7 +10,7 @@ from skvision._base import ArrayData, BaseNetworkClassifier
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
 from skvision._decode import INTERPOLATIONS
 from skvision._frozen_maps import FrozenMaps
-from skvision._image_data import ImageData
+from skvision._image_data import ImageData, predicted_views
 from skvision._images import image_tags, validate_images
 from skvision._store import FeatureStore
 from skvision._validation import (
@@ -98,7 +98,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     flip_average : bool or "auto", default="auto"
         Whether a prediction is the mean, as logits, over the image and its mirror
         image, which takes twice the time. "auto" does so if the `augmenter` flips
-        horizontally, for then both mean the same.
+        horizontally, for then both mean the same. Validation during the training does
+        without.
 
     head_epochs : int, default=15
         Passes over the training data when the head is trained alone.
@@ -203,7 +204,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     history_ : dict of dict of list of float
         "head" and "fine_tuning", each with "loss" and "accuracy" by epoch, as they were
         during the epoch, with dropout and penalties; with validation data also
-        "val_loss" and "val_accuracy", at its end and without `flip_average`.
+        "val_loss" and "val_accuracy", at its end.
 
     loss_curve_ : list of float
         ``history_["fine_tuning"]["loss"]``.
@@ -507,10 +508,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return super()._logits(X)
 
     def _predicted_views(self, data):
-        average = self.flip_average
-        if average == "auto":
-            average = self.augmenter is not None and self.augmenter.horizontal_flip
-        return (data, data.mirrored()) if average else (data,)
+        return predicted_views(data, self.flip_average, self.augmenter)
 
     @property
     def model_(self):

@@ -13,6 +13,13 @@ from skvision._store import content_digest
 MAX_BYTES_IN_MEMORY = 2 * 2**30
 
 
+def predicted_views(data, flip_average, augmenter):
+    """The data of which a prediction is the mean: images, and their mirror images."""
+    if flip_average == "auto":
+        flip_average = augmenter is not None and augmenter.horizontal_flip
+    return (data, data.mirrored()) if flip_average else (data,)
+
+
 class ImageData:
     """Images of one size, decoded when they are asked for.
 

@@ -3,7 +3,7 @@
 from skvision._augmenter import ImageAugmenter
 from skvision._base import BaseNetworkClassifier
 from skvision._decode import INTERPOLATIONS
-from skvision._image_data import ImageData
+from skvision._image_data import ImageData, predicted_views
 from skvision._images import image_tags, validate_images
 from skvision._validation import (
     TRAINING_CONSTRAINTS,
@@ -52,6 +52,12 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Transforms each training image at random, anew in each epoch. Validation data
         and predictions are never transformed. Its parameters can be searched, as in
         ``{"augmenter__zoom_range": [0.1, 0.2]}``.
+
+    flip_average : bool or "auto", default="auto"
+        Whether a prediction is the mean, as logits, over the image and its mirror
+        image, which takes twice the time. "auto" does so if the `augmenter` flips
+        horizontally, for then both mean the same. Validation during the training does
+        without.
 
     optimizer : str or keras.optimizers.Optimizer, default="rmsprop"
         Name of a Keras optimizer, or one with its settings. Not changed by `fit`, which
@@ -131,7 +137,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     model_ : keras.Model
         The network, from images with values 0 to 255 to probabilities. Built anew at
-        each access.
+        each access. `flip_average` is not part of it.
 
     history_ : dict of list of float
         "loss" and "accuracy" by epoch, as they were during the epoch, with dropout and
@@ -194,6 +200,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         "filters": "no_validation",  # by check_units
         "dense_units": [positive_integer],
         "augmenter": [ImageAugmenter, None],
+        "flip_average": ["boolean", StrOptions({"auto"})],
     }
 
     def __init__(
@@ -207,6 +214,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         l1=0.0,
         l2=0.0,
         augmenter=None,
+        flip_average="auto",
         optimizer="rmsprop",
         learning_rate=None,
         learning_rate_schedule="constant",
@@ -230,6 +238,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self.l1 = l1
         self.l2 = l2
         self.augmenter = augmenter
+        self.flip_average = flip_average
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
@@ -252,6 +261,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
     def _describe_network(self, data, n_outputs):
         filters = check_units("filters", self.filters)
         return "scratch_cnn", data.image_size, filters, self.dense_units, n_outputs
+
+    def _predicted_views(self, data):
+        return predicted_views(data, self.flip_average, self.augmenter)
 
     def _image_size(self):
         smallest = 1

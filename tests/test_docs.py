@@ -64,7 +64,11 @@ SHARED = {
         "feature_names_in_",
         "model_",
     },
-    ("VGG16BottleneckTransformer", "ScratchCNNClassifier"): {"batch_size", "verbose"},
+    ("VGG16BottleneckTransformer", "ScratchCNNClassifier"): {
+        "batch_size",
+        "flip_average",
+        "verbose",
+    },
     ("ScratchCNNClassifier", "FineTunedVGGClassifier"): {
         "l1",
         "l2",

@@ -1,4 +1,5 @@
 import contextlib
+import copy
 import os
 import platform
 import subprocess
@@ -91,6 +92,19 @@ def test_model_takes_images_as_they_are(fitted, images):
     )
     proba = model.predict(pixels.astype("float32"), verbose=0)
     assert_allclose(proba, fitted.predict_proba(X), rtol=1e-4, atol=1e-6)
+
+
+def test_flip_average_is_the_mean_of_two_logits(fitted, images):
+    X, _ = images
+    mean = (fitted.decision_function(X) + fitted.decision_function(X[:, :, ::-1])) / 2
+    assert np.abs(mean - fitted.decision_function(X)).max() > 0.01
+    flips = AUGMENTER, True
+    for augmenter, flip_average in [(AUGMENTER, "auto"), (None, True), flips]:
+        both = copy.copy(fitted)
+        both.set_params(augmenter=augmenter, flip_average=flip_average)
+        assert_allclose(both.decision_function(X), mean, rtol=1e-4, atol=1e-5)
+    both.set_params(flip_average=False)
+    assert_array_equal(both.decision_function(X), fitted.decision_function(X))
 
 
 def test_prediction_one_by_one(fitted, images):

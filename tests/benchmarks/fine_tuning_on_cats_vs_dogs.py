@@ -19,6 +19,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
+from skvision._programs import predict_logits
 from skvision.datasets import load_image_files
 
 POST = ImageAugmenter(shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True)
@@ -128,10 +129,40 @@ def measure(name, settings, train, validation, cache, seed):
     print(
         f"{name}, seed {seed}: head alone {head[-1]}, then {fine_tuning}; predictions "
         f"{accuracy:.4f}, cross-entropy {log_loss(validation[1], proba):.4f} "
-        f"({seconds:.0f} s)",
+        f"({seconds:.0f} s); {effect_of_float16(classifier, validation)}",
         flush=True,
     )
     return accuracy
+
+
+def effect_of_float16(classifier, validation):
+    """What changes in predictions when the maps are rounded as stored views are."""
+    X, y = validation
+    maps = classifier._check_data(X, reset=False).load()
+    exact, rounded = (
+        predict_logits(classifier._network, classifier._weights, data, 16)[:, 0]
+        for data in (maps, Rounded(maps))
+    )
+    accuracies = [np.mean((logits > 0) == y) for logits in (exact, rounded)]
+    return (
+        f"maps as float16: accuracy {accuracies[1]:.4f} for {accuracies[0]:.4f}, "
+        f"logits differ by {np.abs(rounded - exact).max():.4f} at most, their standard "
+        f"deviation is {exact.std():.2f}"
+    )
+
+
+class Rounded:
+    """`FrozenMaps` whose numbers went through float16."""
+
+    def __init__(self, maps):
+        self.maps = maps
+        self.most_rows_to_predict = maps.most_rows_to_predict
+
+    def __len__(self):
+        return len(self.maps)
+
+    def batch(self, indices):
+        return self.maps.batch(indices).astype(np.float16).astype(np.float32)
 
 
 def main(folder, settings, cache, *seeds):
