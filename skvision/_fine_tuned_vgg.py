@@ -84,8 +84,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head is; with 5 nothing is frozen, and nothing stored.
 
     augmenter : ImageAugmenter or None, default=None
-        Transforms the images that the second step trains on. The head alone is trained
-        on images as they are. Validation data and predictions are never transformed.
+        Transforms the images that the second step trains on, and no others: the head
+        alone is trained on images as they are.
 
     n_augmented_views : int or None, default=4
         Random views of each image, whose way through the frozen blocks is stored; an

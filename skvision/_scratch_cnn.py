@@ -49,8 +49,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         the biases.
 
     augmenter : ImageAugmenter or None, default=None
-        Transforms each training image at random, anew in each epoch. Validation data
-        and predictions are never transformed. Its parameters can be searched, as in
+        Transforms each training image at random, anew in each epoch; validation data
+        and images to predict never. Its parameters can be searched, as in
         ``{"augmenter__zoom_range": [0.1, 0.2]}``.
 
     flip_average : bool or "auto", default="auto"
