@@ -117,7 +117,7 @@ def test_two_workers_are_not_slower_than_one(cats_vs_dogs):
         f"\nGridSearchCV: n_jobs=1 {one:.0f} s, n_jobs=2 {two:.0f} s, "
         f"ratio {one / two:.2f}; scores {scores}"
     )
-    assert same_scores == scores or has_avx512()  # with one thread, and two (user guide)
+    assert same_scores == scores or has_avx512()  # see the user guide
     assert two / one <= 1.15  # other work on the machine counts, too
 
 
