@@ -27,6 +27,7 @@ _PLANNED = (
     "batch_size",
     "dropout",
     "early_stopping",
+    "ema_momentum",
     "l1",
     "l2",
     "learning_rate_schedule",
@@ -446,6 +447,12 @@ class BaseNetworkClassifier(
                 "that is a number to start from, and the 'optimizer' has its own "
                 f"schedule, {rate!r}. Give 'learning_rate', or set "
                 "learning_rate_schedule='constant'."
+            )
+        if self.ema_momentum is not None and config["config"].get("use_ema"):
+            raise ValueError(
+                "The 'optimizer' averages the weights (use_ema=True), and so does "
+                f"ema_momentum={self.ema_momentum!r}. Set ema_momentum=None, or give "
+                "an optimizer without use_ema."
             )
         return config
 

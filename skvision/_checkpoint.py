@@ -13,8 +13,8 @@ import numpy as np
 from skvision._files import replacing
 from skvision.exceptions import SkvisionWarning
 
-FORMAT = 1
-_LISTS = ("weights", "optimizer", "best_weights")
+FORMAT = 2
+_LISTS = ("weights", "latest_weights", "optimizer", "best_weights")
 
 
 class Checkpoint:

@@ -121,6 +121,13 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
         to 0 at the end of all `epochs`: give it as many as are to be done.
 
+    ema_momentum : float or None, default=None
+        Momentum of the exponential moving average of the weights over the steps of the
+        optimizer [2]_. Predictions, validation and callbacks at the end of an epoch
+        take the average instead of the latest weights; the training itself does not
+        change. 0.99 averages over the last hundred steps or so, but over the last
+        tenth of the steps where that is less. None does not average.
+
     momentum : float, default=0.9
         Of the same.
 
@@ -245,6 +252,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     .. [1] F. Chollet, "Building powerful image classification models using very little
        data", The Keras Blog, 2016.
        https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html
+    .. [2] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by
+       averaging", SIAM Journal on Control and Optimization 30 (1992).
 
     Examples
     --------
@@ -324,6 +333,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head_learning_rate=1e-4,
         learning_rate=2e-4,
         learning_rate_schedule="cosine",
+        ema_momentum=None,
         momentum=0.9,
         batch_size=16,
         cache_dir=None,
@@ -356,6 +366,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.head_learning_rate = head_learning_rate
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.ema_momentum = ema_momentum
         self.momentum = momentum
         self.batch_size = batch_size
         self.cache_dir = cache_dir

@@ -61,6 +61,7 @@ class Program:
         self.model = getattr(_networks, builder)(*arguments, parts=parts)
         self.dropouts = parts.dropouts
         self.n_passes, self.rows = _passes(self.model, batch_size)
+        self.averages, self.ema_momentum = None, None
         self.binary = self.model.output.shape[-1] == 1
         if optimizer is not None:
             self.optimizer = _build_optimizer(optimizer)
@@ -102,7 +103,35 @@ class Program:
         return [v.numpy() for v in self.optimizer.variables]
 
     def weights(self):
+        """The weights to predict with: the averages, or else the latest."""
+        if self.ema_momentum is None:
+            return self.latest_weights()
+        return [v.numpy() for v in self.averages]
+
+    def latest_weights(self):
         return [v.numpy() for v in self.model.trainable_variables]
+
+    def set_averaging(self, momentum, state):
+        """Let the steps from `state` on average the weights, or not with None."""
+        self.ema_momentum = momentum
+        if momentum is None:
+            return
+        if self.averages is None:
+            self.averages = [tf.Variable(w) for w in state.weights]
+        for average, value in zip(self.averages, state.weights, strict=True):
+            average.assign(value)
+        self.set_weights(state.latest_weights or state.weights)
+
+    @contextmanager
+    def as_it_predicts(self):
+        """Within, the model has the weights to predict with."""
+        if self.ema_momentum is None:
+            yield
+            return
+        latest = self.latest_weights()
+        self.set_weights(self.weights())
+        yield
+        self.set_weights(latest)
 
     def initial_weights(self, seed_sequence):
         """Keras' default initial weights: Glorot's uniform kernels, biases of zero."""
@@ -133,7 +162,12 @@ class Program:
         n_rows = self.n_passes * self.rows
         batch = (_padded(values, n_rows) for values in (inputs, y, sample_weight))
         penalties = tf.constant([l1, l2], tf.float32) if l1 or l2 else None
-        loss, correct = self._train_step(*batch, n, tf.constant(seed), penalties)
+        momentum = self.ema_momentum
+        if momentum is not None:
+            momentum = tf.constant(momentum, tf.float32)
+        loss, correct = self._train_step(
+            *batch, n, tf.constant(seed), penalties, momentum
+        )
         return float(loss), float(correct)
 
     def logits(self, data):
@@ -146,7 +180,9 @@ class Program:
             outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
 
-    def _train_step_eagerly(self, inputs, y, sample_weight, n, seed, penalties):
+    def _train_step_eagerly(
+        self, inputs, y, sample_weight, n, seed, penalties, momentum
+    ):
         sums = self._sums_over_passes([inputs, y, sample_weight], seed)
         (loss, correct), gradients = sums[:2], [g / n for g in sums[2:]]
         variables = self.model.trainable_variables
@@ -158,7 +194,21 @@ class Program:
             pairs = zip(gradients, of_penalty, strict=True)
             gradients = [g if p is None else g + p for g, p in pairs]
         self.optimizer.apply(gradients, variables)
+        if momentum is not None:
+            self._average(momentum)
         return loss, correct
+
+    def _average(self, momentum):
+        """Move the averages on: over a tenth of the steps there were, at the most.
+
+        So the first weights are forgotten, however few steps there are, as in
+        TensorFlow's ExponentialMovingAverage with `num_updates`.
+        """
+        n_steps = tf.cast(self.optimizer.iterations, tf.float32)
+        momentum = tf.minimum(momentum, n_steps / (9 + n_steps))
+        variables = self.model.trainable_variables
+        for average, variable in zip(self.averages, variables, strict=True):
+            average.assign_add((1 - momentum) * (variable.value - average))
 
     def _sums_over_passes(self, batch, seed):
         """Loss, weight of what is right, gradients: sums over the rows of a batch."""

@@ -72,6 +72,13 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
         to 0 at the end of all `epochs`: give it as many as are to be done.
 
+    ema_momentum : float or None, default=0.99
+        Momentum of the exponential moving average of the weights over the steps of the
+        optimizer [2]_. Predictions, validation and callbacks at the end of an epoch
+        take the average instead of the latest weights; the training itself does not
+        change. 0.99 averages over the last hundred steps or so, but over the last
+        tenth of the steps where that is less. None does not average.
+
     epochs : int, default=50
         Passes over the training data; at most so many with `early_stopping`.
 
@@ -177,6 +184,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
     .. [1] F. Chollet, "Building powerful image classification models using very little
        data", The Keras Blog, 2016.
        https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html
+    .. [2] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by
+       averaging", SIAM Journal on Control and Optimization 30 (1992).
 
     Examples
     --------
@@ -218,6 +227,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         optimizer="rmsprop",
         learning_rate=None,
         learning_rate_schedule="constant",
+        ema_momentum=0.99,
         epochs=50,
         batch_size=16,
         class_weight=None,
@@ -242,6 +252,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.ema_momentum = ema_momentum
         self.epochs = epochs
         self.batch_size = batch_size
         self.class_weight = class_weight

@@ -51,6 +51,7 @@ class TrainingPlan:
     dropout: float
     l1: float
     l2: float
+    ema_momentum: float | None
     early_stopping: bool
     n_iter_no_change: int
     seed: int
@@ -66,7 +67,11 @@ class TrainingState:
 
     Attributes
     ----------
-    weights, optimizer, best_weights : list of ndarray or None
+    weights : list of ndarray or None
+        What the network predicts with; the average, if weights are averaged.
+    latest_weights : list of ndarray or None
+        If they are, what the next step of the optimizer starts from.
+    optimizer, best_weights : list of ndarray or None
     history : dict of list of float
         One value an epoch.
     best_score : tuple of (accuracy, -loss) or None
@@ -78,6 +83,7 @@ class TrainingState:
     """
 
     weights: list | None = None
+    latest_weights: list | None = None
     optimizer: list | None = None
     history: dict = field(default_factory=dict)
     best_weights: list | None = None
@@ -102,6 +108,7 @@ def train(plan, state):
             state.weights = program.initial_weights(seeds)
         program.load(state, plan.optimizer["config"].get("learning_rate"))
         program.set_dropout(plan.dropout)
+        program.set_averaging(plan.ema_momentum, state)
         callbacks = _Callbacks(plan, program.model)
         first_epoch = state.epoch
         try:
@@ -134,8 +141,9 @@ def _warn_of_interrupt(plan, state):
 def _end(program, state, callbacks):
     """Take over what an optimizer with averaging, or a callback, does at the end."""
     program.optimizer.finalize_variable_values(program.model.trainable_variables)
+    program.set_weights(program.weights())
     callbacks.call("on_train_end", {})
-    state.weights = program.weights()
+    state.weights = program.latest_weights()
 
 
 def _run_epochs(program, plan, state, callbacks):
@@ -146,9 +154,10 @@ def _run_epochs(program, plan, state, callbacks):
         callbacks.call("on_epoch_begin", epoch, {})
         _check_intact(program)
         logs = _run_epoch(program, plan, epoch, callbacks)
-        if plan.validation is not None:
-            logs |= _evaluate(program, *plan.validation)
-        callbacks.call("on_epoch_end", epoch, dict(logs))
+        with program.as_it_predicts():
+            if plan.validation is not None:
+                logs |= _evaluate(program, *plan.validation)
+            callbacks.call("on_epoch_end", epoch, dict(logs))
         _end_epoch(program, plan, state, logs)
         if plan.tasks.end_epoch(state) or program.model.stop_training:
             return
@@ -245,6 +254,8 @@ def _end_epoch(program, plan, state, logs):
             new.best_weights = weights
     if plan.checkpoint is not None:
         new.optimizer = program.optimizer_state()
+        if plan.ema_momentum is not None:
+            new.latest_weights = program.latest_weights()
         plan.checkpoint.write(new)
     # One step, so that Ctrl-C finds the state of this epoch or of the one before.
     vars(state).update(vars(new))

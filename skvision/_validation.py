@@ -54,6 +54,7 @@ TRAINING_CONSTRAINTS = {
     "optimizer": [str, HasMethods("apply")],
     "learning_rate": [positive, None],
     "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
+    "ema_momentum": [Interval(Real, 0, 1, closed="left"), None],
     "epochs": [positive_integer],
     "batch_size": [positive_integer],
     "class_weight": [StrOptions({"balanced"}), dict, None],

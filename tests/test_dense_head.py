@@ -636,6 +636,76 @@ def test_learning_rate_falls_along_a_cosine():
         falling.fit(X, y)
 
 
+class Weights(keras.callbacks.Callback):
+    """The weights after each step, and at the end of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_steps, self.of_epochs = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.of_steps.append(self.model.get_weights())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.of_epochs.append(self.model.get_weights())
+
+
+def trainable(arrays):
+    """Without the seed and the rate of the dropout."""
+    return [w for w in arrays if w.shape not in {(), (2,)}]
+
+
+@pytest.mark.parametrize("momentum", [0.99, 0.5])
+def test_predictions_take_the_average_of_the_weights(momentum):
+    X, y = data()
+    watch = Weights()
+    classifier = head(ema_momentum=momentum, epochs=3, callbacks=[watch])
+    classifier.fit(X, y, X_val=X[:40], y_val=y[:40])
+    plain = head(epochs=3).fit(X, y)
+    assert classifier.loss_curve_ == plain.loss_curve_  # the training is the same
+    average = 0
+    for n, weights in enumerate(watch.of_steps, start=1):
+        m = min(momentum, n / (9 + n))
+        average = [
+            m * a + (1 - m) * w
+            for a, w in zip(average or weights, weights, strict=True)
+        ]
+    expected = trainable(average)
+    for found in (classifier.model_.get_weights(), watch.of_epochs[-1]):
+        for one, other in zip(trainable(found), expected, strict=True):
+            assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert classifier.score(X[:40], y[:40]) == classifier.validation_scores_[-1]
+    assert (plain.predict_proba(X) != classifier.predict_proba(X)).any()
+
+
+def test_without_momentum_the_average_is_the_latest_weights():
+    X, y = data()
+    expected, none = head().fit(X, y), head(ema_momentum=0).fit(X, y)
+    assert_allclose(none.predict_proba(X), expected.predict_proba(X), rtol=1e-5)
+
+
+def test_best_weights_are_averaged_too():
+    X, y = data()
+    classifier = head(ema_momentum=0.9, early_stopping=True, epochs=30)
+    classifier.fit(X, y, X_val=X[:40], y_val=y[:40])
+    assert classifier.best_validation_score_ == classifier.score(X[:40], y[:40])
+    keras_stopping = keras.callbacks.EarlyStopping(
+        "val_loss", patience=2, restore_best_weights=True
+    )
+    by_keras = head(ema_momentum=0.9, epochs=9, callbacks=[keras_stopping])
+    by_keras.fit(X, y, X_val=-X[:40], y_val=y[:40])  # the first epoch is the best
+    assert by_keras.n_iter_ == 3
+    expected = head(ema_momentum=0.9, epochs=1).fit(X, y)
+    assert_array_equal(by_keras.predict_proba(X), expected.predict_proba(X))
+
+
+def test_weights_are_averaged_once():
+    X, y = data()
+    twice = head(optimizer=keras.optimizers.SGD(use_ema=True), ema_momentum=0.9)
+    with pytest.raises(ValueError, match=r"use_ema=True.*Set ema_momentum=None"):
+        twice.fit(X, y)
+
+
 # Interruption, divergence, checkpoints
 
 
@@ -653,10 +723,11 @@ class Interrupt(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_interrupt_keeps_the_last_complete_epoch(early_stopping):
+@pytest.mark.parametrize(
+    "common", [{}, {"early_stopping": True}, {"ema_momentum": 0.9}]
+)
+def test_interrupt_keeps_the_last_complete_epoch(common):
     X, y = data()
-    common = {"early_stopping": early_stopping}
     classifier = head(callbacks=[Interrupt(3, 2)], **common)
     with pytest.warns(SkvisionWarning, match="in epoch 4 of 6.*as after epoch 3"):
         classifier.fit(X, y)
@@ -707,7 +778,13 @@ def test_failed_refit_leaves_the_fit_before_usable():
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"early_stopping": True}, {"learning_rate_schedule": "cosine"}]
+    "parameters",
+    [
+        {},
+        {"early_stopping": True},
+        {"learning_rate_schedule": "cosine"},
+        {"ema_momentum": 0.9},
+    ],
 )
 def test_a_broken_off_fit_goes_on(tmp_path, parameters):
     X, y = data()
@@ -777,6 +854,7 @@ def test_only_the_same_training_takes_up_a_checkpoint(tmp_path):
         (head(random_state=1, **common), X, y),
         (head(learning_rate=0.02, **common), X, y),
         (head(learning_rate_schedule="cosine", **common), X, y),
+        (head(ema_momentum=0.9, **common), X, y),
         (head(class_weight="balanced", **common), X[1:], y[1:]),
         (head(**common), X, 1 - y),
         (head(**common), -X, y),
@@ -891,6 +969,7 @@ def test_scoring_and_calibration():
         ({"epochs": 0}, "'epochs' parameter"),
         ({"batch_size": 1.5}, "'batch_size' parameter"),
         ({"learning_rate_schedule": "sine"}, "'learning_rate_schedule' parameter"),
+        ({"ema_momentum": 1.0}, "'ema_momentum' parameter"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
         ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
         ({"hidden_units": 256}, "'hidden_units' parameter"),

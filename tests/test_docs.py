@@ -59,6 +59,7 @@ METHODS = {
 SHARED = {
     ("DenseHeadClassifier", "ScratchCNNClassifier"): {
         "dropout",
+        "ema_momentum",
         "random_state",
         "n_features_in_",
         "feature_names_in_",
@@ -77,6 +78,7 @@ SHARED = {
         "epochs",
         "learning_rate",
         "learning_rate_schedule",
+        "ema_momentum",
         "batch_size",
         "model_",
         "history_",

@@ -36,9 +36,13 @@ STRONGER = {
     "horizontal_flip": True,
 }
 COLOUR = {"brightness_range": (0.6, 1.4), "channel_shift_range": 25}
-ADAM = {"optimizer": "adam", "learning_rate_schedule": "cosine"}
+ADAM = {
+    "optimizer": "adam",
+    "learning_rate_schedule": "cosine",
+    "ema_momentum": None,
+}
 AVERAGED = {
-    "optimizer": "averaged",
+    "optimizer": "adamw",
     "learning_rate_schedule": "cosine",
     "batch_size": 32,
 }
@@ -46,9 +50,11 @@ AVERAGED = {
 # Each is a change to the post's settings: augmentation, optimizer, and the rest.
 CANDIDATES = {
     "post": {},
+    "post, latest weights": {"ema_momentum": None},
     "post, as written": {
         "interpolation": "nearest",
         "augmenter": POST | {"shear_range": 0.2},
+        "ema_momentum": None,
     },
     "adam": ADAM,
     "adam, l2 5e-4": ADAM | {"l2": 5e-4},
@@ -64,12 +70,12 @@ CANDIDATES = {
 
 
 def optimizer(name):
-    """Keras' optimizer of this name; "averaged" is AdamW that averages its weights."""
+    """Keras' optimizer of this name, "adamw" with more decay of the weights."""
     from skvision._backend import keras  # with oneDNN, unlike Keras alone
 
-    if name != "averaged":
+    if name != "adamw":
         return keras.optimizers.get(name)
-    return keras.optimizers.AdamW(weight_decay=0.1, use_ema=True, ema_momentum=0.99)
+    return keras.optimizers.AdamW(weight_decay=0.1)
 
 
 def train(settings, size, epochs, train, validation, seed):
