@@ -49,7 +49,9 @@ else:
 # -------------------
 # They are the defaults: three blocks of 32, 32 and 64 filters, 64 hidden units, dropout
 # of one half, RMSprop with batches of 16. The post picked the nearest pixel in resizing
-# and gave the shear in radians.
+# and gave the shear in radians. One default the post does not have: predictions take an
+# average of the weights over the last steps (`ema_momentum`), for a constant learning
+# rate leaves the last ones to luck.
 #
 # Digits are small, and the mirror image of a digit is none, so they get other settings.
 classifier = ScratchCNNClassifier(

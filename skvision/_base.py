@@ -430,10 +430,10 @@ class BaseNetworkClassifier(
         }
 
     def _optimizer_config(self):
-        from skvision import _programs
+        from skvision._optimizers import optimizer_config
 
         try:
-            config = _programs.optimizer_config(self.optimizer, self.learning_rate)
+            config = optimizer_config(self.optimizer, self.learning_rate)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"The 'optimizer' parameter of {type(self).__name__} must be the name "

@@ -13,7 +13,7 @@ import numpy as np
 from skvision._files import replacing
 from skvision.exceptions import SkvisionWarning
 
-FORMAT = 2
+FORMAT = 1
 _LISTS = ("weights", "latest_weights", "optimizer", "best_weights")
 
 

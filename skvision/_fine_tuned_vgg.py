@@ -121,15 +121,15 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
         to 0 at the end of all `epochs`: give it as many as are to be done.
 
-    ema_momentum : float or None, default=None
-        Momentum of the exponential moving average of the weights over the steps of the
-        optimizer [2]_. Predictions, validation and callbacks at the end of an epoch
-        take the average instead of the latest weights; the training itself does not
-        change. 0.99 averages over the last hundred steps or so, but over the last
-        tenth of the steps where that is less. None does not average.
-
     momentum : float, default=0.9
-        Of the same.
+        Of that gradient descent.
+
+    ema_momentum : float or None, default=None
+        Momentum of the exponential moving average of the weights, one step for each
+        batch [2]_. Predictions, validation and callbacks at the end of an epoch take
+        the average; the training goes on from the latest weights as it does without.
+        0.99 averages over the last hundred steps or so, but over the last tenth of the
+        steps where that is less. None does not average.
 
     batch_size : int, default=16
         Samples in one step of the optimizer.
@@ -162,7 +162,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before, for `epochs` more
-        epochs. The optimizer starts anew.
+        epochs. The optimizer starts anew, and an average of the weights.
 
     checkpoint_dir : str, path or None, default=None
         Folder in which the state is kept after each epoch, made if missing. A fit that
@@ -239,6 +239,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     The store takes 166 kB for each image of 150 x 150 pixels and 83 kB for each view
     (`n_trainable_blocks` of 1; 332 and 166 kB for 2). An image to predict takes 166 kB,
     and as much again for its mirror image with `flip_average`.
+
+    `ema_momentum` averages in both steps, in each anew.
 
     A pickle holds the weights that were trained: of the last blocks (28 MB for one) and
     of the head (8 MB), and no state of the optimizer. The frozen blocks are found again
@@ -333,8 +335,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head_learning_rate=1e-4,
         learning_rate=2e-4,
         learning_rate_schedule="cosine",
-        ema_momentum=None,
         momentum=0.9,
+        ema_momentum=None,
         batch_size=16,
         cache_dir=None,
         max_cache_bytes=None,
@@ -366,8 +368,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.head_learning_rate = head_learning_rate
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
-        self.ema_momentum = ema_momentum
         self.momentum = momentum
+        self.ema_momentum = ema_momentum
         self.batch_size = batch_size
         self.cache_dir = cache_dir
         self.max_cache_bytes = max_cache_bytes
@@ -472,10 +474,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     def _train_head(self, network, train, validation, seed, checkpoints):
         """Return the state after the training, and whether all of it was done."""
-        from skvision import _programs, _training
+        from skvision import _training
+        from skvision._optimizers import optimizer_config
 
         head = "dense_head", train[0].X.shape[1], *network[2:]
-        optimizer = _programs.optimizer_config("rmsprop", self.head_learning_rate)
+        optimizer = optimizer_config("rmsprop", self.head_learning_rate)
         state = _training.TrainingState()
         content = (*head, "head", self.head_epochs, self.head_learning_rate)
         checkpoint = self._checkpoint(content, train, validation, state, seed)
@@ -508,10 +511,10 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         }
 
     def _optimizer_config(self):
-        from skvision import _programs
+        from skvision._optimizers import optimizer_config
 
         config = {"class_name": "SGD", "config": {"momentum": float(self.momentum)}}
-        return _programs.optimizer_config(config, self.learning_rate)
+        return optimizer_config(config, self.learning_rate)
 
     def _logits(self, X):
         check_is_fitted(self)

@@ -226,17 +226,16 @@ def _sample(planes, scratch, out):
             # as read.
             plane[shift:].take(index, mode="wrap", out=corner)
         upper_left, upper_right, lower_left, lower_right = corners
-        upper = _interpolate(upper_left, upper_right, right)
-        lower = _interpolate(lower_left, lower_right, right)
-        out[..., channel] = _interpolate(upper, lower, below)
+        _interpolate(upper_left, upper_right, right, out=upper_left)
+        _interpolate(lower_left, lower_right, right, out=lower_left)
+        _interpolate(upper_left, lower_left, below, out=out[..., channel])
 
 
-def _interpolate(a, b, fraction):
-    """Return ``a + (b - a) * fraction``, in the memory of `a` and `b`."""
+def _interpolate(a, b, fraction, out):
+    """Write ``a + (b - a) * fraction`` to `out`, and the product to `b`."""
     b -= a
     b *= fraction
-    a += b
-    return a
+    np.add(a, b, out=out)
 
 
 def _move_into_image(c, n, fill_mode):

@@ -1,7 +1,7 @@
 """Layers of the networks: those that are trained here, and Keras' own of the same.
 
 A builder in `_networks` takes its layers from a `TrainedLayers` or a `KerasLayers`.
-Both give the same weights in the same order, and the same numbers.
+Both give the same weights in the same order, and the same numbers but for rounding.
 """
 
 from skvision import _winograd
@@ -128,8 +128,8 @@ def _sum_of_outer_products(x, gradient):
 class Convolution(keras.layers.Layer):
     """A convolution with 3 x 3 filters, and rectified linear units.
 
-    The sums of its gradients do not depend on the number of threads, as those of Keras'
-    layer do.
+    The sums of its gradients do not depend on the number of threads (but for a single
+    one, with AVX-512), as those of Keras' layer do.
     """
 
     def __init__(self, filters, name, padding):

@@ -9,7 +9,6 @@ are lent out and used again. Whatever may differ between two fits of one archite
 it.
 """
 
-import json
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -20,36 +19,10 @@ import numpy as np
 from skvision import _networks
 from skvision._backend import check_usable_here, keras, on_cpu, tf, traced
 from skvision._layers import KerasLayers, TrainedLayers
+from skvision._optimizers import build_optimizer, without_learning_rate
 from skvision._parallel import chunks, map_ahead, n_threads
 
 MAX_IDLE_PROGRAMS = 8
-
-
-def optimizer_config(optimizer, learning_rate):
-    """Return the configuration of a Keras optimizer given by name or as an object.
-
-    The user's object is only read. Its learning rate is replaced if one is given.
-    """
-    config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
-    del config["config"]["name"]  # numbered, so no two are alike
-    if learning_rate is not None:
-        config["config"]["learning_rate"] = float(learning_rate)
-    return config
-
-
-def _build_optimizer(config):
-    try:
-        optimizer = keras.optimizers.deserialize(config)
-        if isinstance(optimizer, keras.optimizers.Optimizer):
-            return optimizer
-        raise TypeError(f"it gives {optimizer!r}")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The 'optimizer' parameter cannot be built again from its configuration "
-            f"({error}). Classes of your own must be registered with "
-            "keras.saving.register_keras_serializable, and have a get_config that "
-            "returns the arguments of their constructor."
-        ) from error
 
 
 class Program:
@@ -64,7 +37,7 @@ class Program:
         self.averages, self.ema_momentum = None, None
         self.binary = self.model.output.shape[-1] == 1
         if optimizer is not None:
-            self.optimizer = _build_optimizer(optimizer)
+            self.optimizer = build_optimizer(optimizer)
             self.optimizer.build(self.model.trainable_variables)
             self._fresh_optimizer = self.optimizer_state()
             # For callbacks only: some look for the optimizer, others ask the metrics
@@ -86,10 +59,13 @@ class Program:
         """Whether nobody, such as a callback, has exchanged a part of it."""
         return self._variables() == self._built_of
 
-    def load(self, state, learning_rate):
+    def load(self, state, learning_rate, ema_momentum):
         """Take over where `state` is; its optimizer is None at the first epoch."""
         self.model.stop_training = False
-        self.set_weights(state.weights)
+        self.set_weights(state.latest_weights or state.weights)
+        self.ema_momentum = ema_momentum
+        if ema_momentum is not None:
+            self._set_averages(state.weights)
         for variable, value in zip(
             self.optimizer.variables,
             state.optimizer or self._fresh_optimizer,
@@ -111,27 +87,29 @@ class Program:
     def latest_weights(self):
         return [v.numpy() for v in self.model.trainable_variables]
 
-    def set_averaging(self, momentum, state):
-        """Let the steps from `state` on average the weights, or not with None."""
-        self.ema_momentum = momentum
-        if momentum is None:
-            return
+    def _set_averages(self, weights):
         if self.averages is None:
-            self.averages = [tf.Variable(w) for w in state.weights]
-        for average, value in zip(self.averages, state.weights, strict=True):
+            self.averages = [tf.Variable(w) for w in weights]
+        for average, value in zip(self.averages, weights, strict=True):
             average.assign(value)
-        self.set_weights(state.latest_weights or state.weights)
 
     @contextmanager
     def as_it_predicts(self):
-        """Within, the model has the weights to predict with."""
+        """Within, the model has the weights to predict with.
+
+        Others that it has got by the end, from a callback, are taken over.
+        """
         if self.ema_momentum is None:
             yield
             return
-        latest = self.latest_weights()
-        self.set_weights(self.weights())
+        latest, averages = self.latest_weights(), self.weights()
+        self.set_weights(averages)
         yield
-        self.set_weights(latest)
+        found = self.latest_weights()
+        if all(map(np.array_equal, found, averages)):
+            self.set_weights(latest)
+        else:
+            self._set_averages(found)
 
     def initial_weights(self, seed_sequence):
         """Keras' default initial weights: Glorot's uniform kernels, biases of zero."""
@@ -199,7 +177,7 @@ class Program:
         return loss, correct
 
     def _average(self, momentum):
-        """Move the averages on: over a tenth of the steps there were, at the most.
+        """Move the averages on: over a tenth of the steps so far, at the most.
 
         So the first weights are forgotten, however few steps there are, as in
         TensorFlow's ExponentialMovingAverage with `num_updates`.
@@ -260,9 +238,9 @@ class Program:
 def _passes(model, batch_size):
     """Return in how many passes a batch goes through the network, and rows in each.
 
-    The largest array of a pass is to stay below 16 MB. Larger ones, several of them
-    alive, the C library soon gives back to the system, and to touch new memory for the
-    first time takes as long as to compute what goes into it.
+    The maps of each layer are to stay below 16 MB in a pass. Larger arrays, several of
+    them alive, the C library soon gives back to the system, and to touch new memory for
+    the first time takes as long as to compute what goes into it.
     """
     largest = 4 * max(getattr(layer, "n_values", 0) for layer in model.layers)
     if not largest or not on_cpu():
@@ -286,7 +264,7 @@ _idle_lock = threading.Lock()
 def borrow(network, batch_size, optimizer=None):
     """Lend a program of this architecture, one that nobody else uses at the time."""
     check_usable_here()
-    key = network, batch_size, _without_learning_rate(optimizer)
+    key = network, batch_size, without_learning_rate(optimizer)
     with _idle_lock:
         waiting = _idle.get(key, [])
         program = waiting.pop() if waiting else None
@@ -305,16 +283,6 @@ def _give_back(key, program):
         _idle.move_to_end(key)
         while len(_idle) > MAX_IDLE_PROGRAMS:
             _idle.popitem(last=False)
-
-
-def _without_learning_rate(optimizer):
-    """`optimizer` as text, but for a learning rate that is a number."""
-    if optimizer is None:
-        return None
-    config = dict(optimizer["config"])
-    if not isinstance(config.get("learning_rate"), dict):
-        config["learning_rate"] = None
-    return json.dumps(optimizer | {"config": config}, sort_keys=True, default=str)
 
 
 def build_model(network, weights, dropout):

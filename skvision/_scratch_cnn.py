@@ -73,11 +73,11 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         to 0 at the end of all `epochs`: give it as many as are to be done.
 
     ema_momentum : float or None, default=0.99
-        Momentum of the exponential moving average of the weights over the steps of the
-        optimizer [2]_. Predictions, validation and callbacks at the end of an epoch
-        take the average instead of the latest weights; the training itself does not
-        change. 0.99 averages over the last hundred steps or so, but over the last
-        tenth of the steps where that is less. None does not average.
+        Momentum of the exponential moving average of the weights, one step for each
+        batch [2]_. Predictions, validation and callbacks at the end of an epoch take
+        the average; the training goes on from the latest weights as it does without.
+        0.99 averages over the last hundred steps or so, but over the last tenth of the
+        steps where that is less. None does not average.
 
     epochs : int, default=50
         Passes over the training data; at most so many with `early_stopping`.
@@ -104,7 +104,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before, for `epochs` more
-        epochs. The optimizer starts anew.
+        epochs. The optimizer starts anew, and an average of the weights.
 
     checkpoint_dir : str, path or None, default=None
         Folder in which the state is kept after each epoch, made if missing. A fit that

@@ -67,11 +67,11 @@ class TrainingState:
 
     Attributes
     ----------
-    weights : list of ndarray or None
-        What the network predicts with; the average, if weights are averaged.
-    latest_weights : list of ndarray or None
-        If they are, what the next step of the optimizer starts from.
-    optimizer, best_weights : list of ndarray or None
+    weights, best_weights : list of ndarray or None
+        What the network predicts with; averages, if weights are averaged.
+    latest_weights, optimizer : list of ndarray or None
+        What the next step starts from: the weights, if others than `weights`, and the
+        optimizer's variables. Only set where there is a checkpoint.
     history : dict of list of float
         One value an epoch.
     best_score : tuple of (accuracy, -loss) or None
@@ -106,9 +106,9 @@ def train(plan, state):
         if state.weights is None:
             seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
             state.weights = program.initial_weights(seeds)
-        program.load(state, plan.optimizer["config"].get("learning_rate"))
+        rate = plan.optimizer["config"].get("learning_rate")
+        program.load(state, rate, plan.ema_momentum)
         program.set_dropout(plan.dropout)
-        program.set_averaging(plan.ema_momentum, state)
         callbacks = _Callbacks(plan, program.model)
         first_epoch = state.epoch
         try:
@@ -139,7 +139,7 @@ def _warn_of_interrupt(plan, state):
 
 
 def _end(program, state, callbacks):
-    """Take over what an optimizer with averaging, or a callback, does at the end."""
+    """Take over the averages, and what a callback makes of them at the end."""
     program.optimizer.finalize_variable_values(program.model.trainable_variables)
     program.set_weights(program.weights())
     callbacks.call("on_train_end", {})

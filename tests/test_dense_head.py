@@ -688,7 +688,8 @@ def test_best_weights_are_averaged_too():
     X, y = data()
     classifier = head(ema_momentum=0.9, early_stopping=True, epochs=30)
     classifier.fit(X, y, X_val=X[:40], y_val=y[:40])
-    assert classifier.best_validation_score_ == classifier.score(X[:40], y[:40])
+    until_then = head(ema_momentum=0.9, epochs=classifier.best_epoch_).fit(X, y)
+    assert_array_equal(classifier.predict_proba(X), until_then.predict_proba(X))
     keras_stopping = keras.callbacks.EarlyStopping(
         "val_loss", patience=2, restore_best_weights=True
     )
@@ -697,6 +698,41 @@ def test_best_weights_are_averaged_too():
     assert by_keras.n_iter_ == 3
     expected = head(ema_momentum=0.9, epochs=1).fit(X, y)
     assert_array_equal(by_keras.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_callback_may_assign_weights_at_the_end_of_an_epoch():
+    starts = []
+
+    class Halve(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            starts.append(self.model.get_weights())
+
+        def on_epoch_end(self, epoch, logs=None):
+            for variable in self.model.trainable_variables:
+                variable.assign(variable / 2)
+
+    X, y = data()
+    common = {"ema_momentum": 0.9, "epochs": 1}
+    halved, plain = (head(callbacks=c, **common).fit(X, y) for c in ([Halve], None))
+    for a, b in zip(halved._weights, plain._weights, strict=True):
+        assert_allclose(a, b / 2, rtol=1e-6)
+    common["epochs"] = 2  # and the training goes on from there
+    head(callbacks=[Halve], **common).fit(X, y)
+    for a, b in zip(trainable(starts[-1]), halved._weights, strict=True):
+        assert_array_equal(a, b)
+
+
+def test_warm_start_goes_on_from_the_average():
+    X, y = data()
+    classifier = head(ema_momentum=0.9, warm_start=True).fit(X, y)
+    first = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: first.append(watch.model.get_weights())
+    )
+    average = classifier._weights
+    classifier.set_params(callbacks=[watch]).fit(X, y)
+    for a, b in zip(trainable(first[0]), average, strict=True):
+        assert_array_equal(a, b)
 
 
 def test_weights_are_averaged_once():

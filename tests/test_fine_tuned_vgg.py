@@ -286,9 +286,11 @@ def test_fresh_augmentation_is_new_in_each_epoch(images, passes):
     assert sum(passes) == len(images[0]) * (1 + 3)
 
 
-def test_validation_data_and_early_stopping(images):
+@pytest.mark.parametrize("ema_momentum", [None, 0.9])
+def test_validation_data_and_early_stopping(images, ema_momentum):
     X, y = images
     classifier = vgg(early_stopping=True, n_iter_no_change=1, epochs=6)
+    classifier.set_params(ema_momentum=ema_momentum)
     classifier.fit(X, y, X_val=X[:6], y_val=y[:6])
     assert classifier.n_iter_ <= 6
     assert 0 <= classifier.best_epoch_ <= classifier.n_iter_
@@ -367,15 +369,16 @@ def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
     assert classifier.predict_proba(X).shape == (24, 2)
 
 
-def test_interrupted_fit_goes_on_from_the_checkpoint(images, tmp_path):
+@pytest.mark.parametrize("ema_momentum", [None, 0.9])
+def test_interrupted_fit_goes_on_from_the_checkpoint(images, tmp_path, ema_momentum):
     X, y = images
-    expected = vgg(augmenter=ZOOM).fit(X, y)
+    common = {"augmenter": ZOOM, "ema_momentum": ema_momentum}
+    expected = vgg(**common).fit(X, y)
+    common["checkpoint_dir"] = tmp_path
     with pytest.warns(SkvisionWarning, match="in epoch 2 of 3"):
-        vgg(
-            augmenter=ZOOM, checkpoint_dir=tmp_path, callbacks=[lambda: Interrupt(1)]
-        ).fit(X, y)
+        vgg(callbacks=[lambda: Interrupt(1)], **common).fit(X, y)
     assert len(os.listdir(tmp_path)) == 2
-    resumed = vgg(augmenter=ZOOM, checkpoint_dir=tmp_path).fit(X, y)
+    resumed = vgg(**common).fit(X, y)
     assert resumed.history_ == expected.history_
     assert_array_equal(resumed.predict_proba(X), expected.predict_proba(X))
     assert os.listdir(tmp_path) == []

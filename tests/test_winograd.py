@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skvision import _winograd
+from skvision import _layers, _winograd
 from skvision._backend import tf
 
 
@@ -27,9 +27,17 @@ def test_maps_and_gradients(size):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-def test_zeros_stay_zeros():
-    x, kernel = tf.zeros((1, 4, 4, 2)), tf.ones((3, 3, 2, 2))
-
-    maps, _ = _winograd.convolution(x, kernel)
-
-    np.testing.assert_array_equal(maps, np.zeros((1, 4, 4, 2)))
+def test_taken_in_training_only(monkeypatch):
+    layer = _layers.Convolution(_layers.MANY_MAPS, "many", "same")
+    x = tf.random.stateless_normal((1, 4, 4, _layers.MANY_MAPS), seed=(0, 0))
+    layer(x)
+    layer.kernel.assign(tf.random.stateless_normal(layer.kernel.shape, seed=(0, 1)))
+    calls, original = [], _winograd.convolution
+    monkeypatch.setattr(
+        _winograd, "convolution", lambda *args: calls.append(1) or original(*args)
+    )
+    maps = layer(x, training=False)
+    assert not calls
+    in_training = layer(x, training=True)
+    assert calls
+    np.testing.assert_allclose(in_training, maps, atol=1e-3)
