@@ -1,7 +1,8 @@
 """Transformations of images as Keras composes them, sampled as scipy.ndimage does.
 
-The arithmetic of places is in float64 and in scipy's order, so that a place on the very
-border falls on the same side of it as there.
+Where another value begins right behind the border, the arithmetic of places is in
+float64 and in scipy's order, so that a place on the very border falls on the same side
+of it as there. Elsewhere float32 does, in half the time.
 """
 
 import numpy as np
@@ -11,6 +12,9 @@ FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 # Pixels sampled at a time: what is computed on the way then stays in the CPU's cache,
 # and memory does not grow with the image.
 _BLOCK = 2**15
+
+# float32 holds whole numbers up to here, as the index of a pixel is one.
+_LARGEST_WHOLE_FLOAT32 = 2**24
 
 _EXPECTED = (
     "images must be an array of shape (n_images, height, width, 3), uint8 or float "
@@ -87,7 +91,7 @@ def transform_images(images, parameters, fill_mode, cval):
     affine = {k: parameters[k] for k in ("theta", "tx", "ty", "shear", "zx", "zy")}
     matrices = affine_matrices(**affine, image_size=images.shape[1:3])
     results = np.empty(images.shape, dtype=np.float32)
-    scratch = Scratch(images.shape[1:3])
+    scratch = Scratch(images.shape[1:3], fill_mode)
     for i, (image, result) in enumerate(zip(images, results, strict=True)):
         vertical = -1 if parameters["flip_vertical"][i] else 1
         horizontal = -1 if parameters["flip_horizontal"][i] else 1
@@ -154,7 +158,7 @@ def sample_affine(image, matrix, fill_mode, cval, out, scratch):
     out : ndarray of shape (height, width, 3), dtype float32
         Takes the result.
     scratch : Scratch
-        For images of this size.
+        For images of this size and this mode.
     """
     size = height, width = image.shape[:2]
     planes = scratch.padded_planes(image)
@@ -163,7 +167,9 @@ def sample_affine(image, matrix, fill_mode, cval, out, scratch):
         i = np.arange(start, start + len(block))[:, np.newaxis]
         coordinates = scratch.coordinates[:, : len(block)]
         for (a, b, shift), places in zip(matrix, coordinates, strict=True):
-            np.add(shift + a * i, b * np.arange(width), out=places)
+            rows = (shift + a * i).astype(places.dtype)
+            columns = (b * np.arange(width)).astype(places.dtype)
+            np.add(rows, columns, out=places)
         outside = _is_outside(coordinates, size) if fill_mode == "constant" else None
         for places, n in zip(coordinates, size, strict=True):
             _move_into_image(places, n, fill_mode)
@@ -182,14 +188,19 @@ class Scratch:
     ----------
     image_size : tuple of (int, int)
         Height and width of the images, in pixels.
+    fill_mode : str
+        That of `sample_affine`.
     """
 
-    def __init__(self, image_size):
+    def __init__(self, image_size, fill_mode):
         height, width = image_size
+        is_small = (height + 1) * (width + 1) <= _LARGEST_WHOLE_FLOAT32
+        is_continuous = fill_mode in ("nearest", "reflect")
+        dtype = np.float32 if is_small and is_continuous else np.float64
         self.n_rows = min(height, max(1, _BLOCK // width))
         block = (self.n_rows, width)
-        self.coordinates = np.empty((2, *block))
-        self.whole = np.empty((2, *block))
+        self.coordinates = np.empty((2, *block), dtype)
+        self.whole = np.empty((2, *block), dtype)
         self.index = np.empty(block, dtype=np.intp)
         self.fractions = np.empty((2, *block), dtype=np.float32)
         self.corners = np.empty((4, *block), dtype=np.float32)
@@ -221,14 +232,13 @@ def _sample(planes, scratch, out):
     np.add(top, left, out=index, casting="unsafe")
     for channel, plane in enumerate(planes.reshape(len(planes), -1)):
         corners = scratch.corners[:, :n]
-        for shift, corner in zip((0, 1, stride, stride + 1), corners, strict=True):
+        for shift, corner in zip((0, stride, 1, stride + 1), corners, strict=True):
             # No index is beyond the end: "wrap" is numpy's quickest way to take that
             # as read.
             plane[shift:].take(index, mode="wrap", out=corner)
-        upper_left, upper_right, lower_left, lower_right = corners
-        _interpolate(upper_left, upper_right, right, out=upper_left)
-        _interpolate(lower_left, lower_right, right, out=lower_left)
-        _interpolate(upper_left, lower_left, below, out=out[..., channel])
+        left_two, right_two = corners[:2], corners[2:]
+        _interpolate(left_two, right_two, right, out=left_two)
+        _interpolate(*left_two, below, out=out[..., channel])
 
 
 def _interpolate(a, b, fraction, out):
