@@ -1,7 +1,7 @@
 """The three roads of the post side by side: compare_three_roads.py [FOLDER]
 
 FOLDER holds images as FOLDER/train/CLASS/*.jpg and FOLDER/validation/CLASS/*.jpg. With
-the post's 2000 and 800 photos of cats and dogs it takes an hour or so on a laptop.
+the post's 2000 and 800 photos of cats and dogs it takes ten minutes to an hour.
 Without FOLDER, the handwritten digits that come with scikit-learn are taken, and small
 settings, which is done in some minutes.
 """
