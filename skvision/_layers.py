@@ -14,6 +14,9 @@ IMAGES = {"dtype": "float32", "data_format": "channels_last"}
 # has fewer, and there the way to the points and back costs more than it saves.
 MANY_MAPS = 128
 
+# Longer ones, in a product of a row and a matrix, some processors split among threads.
+LONGEST_SUM = 2**10
+
 
 class KerasLayers:
     """Standard layers, for a model that the user is to have."""
@@ -111,13 +114,15 @@ class Dense(keras.layers.Dense):
 
 @tf.custom_gradient
 def _products_of_rows(x, kernel):
-    products = tf.matmul(x[:, None], kernel[None])[:, 0]
+    starts = range(0, x.shape[1], LONGEST_SUM)
+    parts = [slice(start, start + LONGEST_SUM) for start in starts]
+    products = tf.add_n([tf.matmul(x[:, None, p], kernel[None, p]) for p in parts])
 
     def gradients(gradient):
         of_x = tf.matmul(gradient, kernel, transpose_b=True)
         return of_x, _sum_of_outer_products(x, gradient)
 
-    return products, gradients
+    return products[:, 0], gradients
 
 
 @compiled
@@ -128,8 +133,8 @@ def _sum_of_outer_products(x, gradient):
 class Convolution(keras.layers.Layer):
     """A convolution with 3 x 3 filters, and rectified linear units.
 
-    The sums of its gradients do not depend on the number of threads (but for a single
-    one, with AVX-512), as those of Keras' layer do.
+    The sums of its gradients do not depend on the number of threads, as those of Keras'
+    layer do.
     """
 
     def __init__(self, filters, name, padding):
@@ -193,13 +198,23 @@ class _Direct:
             out_backprop=of_maps,
             **self.settings,
         )
-        of_kernel = tf.raw_ops.Conv2DBackpropFilter(
-            input=x,
-            filter_sizes=tf.shape(kernel),
-            out_backprop=of_maps,
-            **self.settings,
-        )
-        return of_x, of_kernel
+        return of_x, self._gradient_of_kernel(x, tf.shape(kernel), of_maps)
+
+    def _gradient_of_kernel(self, x, shape, of_maps):
+        """The sum over images, on a CPU each for itself.
+
+        Over several images at once oneDNN adds up in another order with one thread than
+        with two. One by one it does not, and several of them run at the same time.
+        """
+        n = x.shape[0] if on_cpu() else 1
+        parts = zip(tf.split(x, n), tf.split(of_maps, n), strict=True)
+        gradients = [
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=shape, out_backprop=of_maps, **self.settings
+            )
+            for x, of_maps in parts
+        ]
+        return tf.add_n(gradients)
 
 
 def _convolution(x, kernel, bias, method):

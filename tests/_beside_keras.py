@@ -21,12 +21,6 @@ POST = {
 }
 
 
-def has_avx512():
-    """Whether gradients of one thread may differ from those of more (user guide)."""
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and "avx512f" in cpuinfo.read_text()
-
-
 def batches_of_keras(folder):
     """Return the post's endless augmented batches of the images in a folder."""
     import tensorflow as tf

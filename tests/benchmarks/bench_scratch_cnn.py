@@ -7,13 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from _beside_keras import (
-    POST,
-    batches_of_keras,
-    epoch_times,
-    has_avx512,
-    in_a_new_process,
-)
+from _beside_keras import POST, batches_of_keras, epoch_times, in_a_new_process
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
@@ -83,7 +77,7 @@ def test_epoch_against_the_posts_loop(cats_vs_dogs):
         f"{theirs:.1f} s, ratio {theirs / ours:.1f}"
     )
     # With AVX-512 TensorFlow takes oneDNN by itself, so Keras has it, too.
-    assert theirs / ours >= 1.3
+    assert theirs / ours >= 1.2
 
 
 def seconds_of_a_search(folder, n_jobs):
@@ -117,7 +111,7 @@ def test_two_workers_are_not_slower_than_one(cats_vs_dogs):
         f"\nGridSearchCV: n_jobs=1 {one:.0f} s, n_jobs=2 {two:.0f} s, "
         f"ratio {one / two:.2f}; scores {scores}"
     )
-    assert same_scores == scores or has_avx512()  # see the user guide
+    assert same_scores == scores
     assert two / one <= 1.15  # other work on the machine counts, too
 
 
