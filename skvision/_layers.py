@@ -204,8 +204,8 @@ class _Direct:
         """The sum over images, on a CPU each for itself.
 
         Over several images at once oneDNN adds up in another order with one thread than
-        with two. One by one it does not, and several of them run at the same time. Small
-        images pay for it with their speed (docs/benchmarks.md).
+        with two. One by one it does not, and several of them run at the same time.
+        Small images pay for it with their speed (docs/benchmarks.md).
         """
         n = x.shape[0] if on_cpu() else 1
         parts = zip(tf.split(x, n), tf.split(of_maps, n), strict=True)
