@@ -9,7 +9,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # Before SciPy is imported: else one of scikit-learn's checks is skipped.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As `_backend` has it: some tests import Keras before, and compare with processes that
+# As `backend` has it: some tests import Keras before, and compare with processes that
 # do not.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

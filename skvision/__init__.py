@@ -7,8 +7,9 @@ The distribution is called scikit-vision, the import skvision.
 
 import importlib
 
-from skvision import _process  # noqa: F401, watches for forks
-from skvision._version import __version__
+from skvision._utils import process as _process  # noqa: F401, notices forks
+
+__version__ = "0.1.0.dev0"
 
 # Public name -> module. Loaded at first use: `import skvision` is light.
 _MODULES = {

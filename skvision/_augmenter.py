@@ -6,16 +6,16 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skvision._image_transforms import FILL_MODES, check_batch, transform_images
-from skvision._persistence import SavedWithVersions
-from skvision._preview import preview_files, read_image, write_images
-from skvision._random_transforms import (
+from skvision._images.preview import preview_files, read_image, write_images
+from skvision._images.random_transforms import (
     N_UNIFORMS,
     check_parameters,
     draw_parameters,
     indexed_uniforms,
 )
-from skvision._validation import (
+from skvision._images.warp import FILL_MODES, check_batch, transform_images
+from skvision._utils.persistence import SavedWithVersions
+from skvision._utils.validation import (
     Interval,
     Real,
     StrOptions,

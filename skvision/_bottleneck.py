@@ -9,20 +9,20 @@ from sklearn.base import (
     TransformerMixin,
 )
 
-from skvision._decode import INTERPOLATIONS
-from skvision._extraction import Extraction
-from skvision._images import image_tags, validate_images
-from skvision._persistence import SavedWithVersions
-from skvision._store import FeatureStore
-from skvision._validation import (
+from skvision._backbones.vgg16 import vgg16_layers
+from skvision._backbones.weights import digest_as_fitted, weights_digest
+from skvision._features.extraction import Extraction
+from skvision._features.store import FeatureStore
+from skvision._images.decode import INTERPOLATIONS
+from skvision._images.inputs import image_tags, validate_images
+from skvision._utils.persistence import SavedWithVersions
+from skvision._utils.validation import (
     HasMethods,
     StrOptions,
     check_image_size,
     fit_context,
     positive_integer,
 )
-from skvision._vgg16_tables import vgg16_layers
-from skvision._weights import digest_as_fitted, weights_digest
 
 # Raised when a change of this package changes the features: part of every key.
 FEATURES_VERSION = 1
@@ -329,15 +329,15 @@ class VGG16BottleneckTransformer(
         network = digest, self.layer, self.pooling, self.preprocessing
 
         def load_network():
-            from skvision import _networks
+            from skvision._nets import builders
 
-            extractor = _networks.vgg16_extractor(self.weights, *network)
-            return extractor, _networks.rows_per_pass(self.batch_size)
+            extractor = builders.vgg16_extractor(self.weights, *network)
+            return extractor, builders.rows_per_pass(self.batch_size)
 
         def progress(n_rows):
-            from skvision import _networks
+            from skvision._nets import builders
 
-            return _networks.progress_bar(n_rows, "image", self.verbose)
+            return builders.progress_bar(n_rows, "image", self.verbose)
 
         height, width = self._check_image_size()
         settings = (

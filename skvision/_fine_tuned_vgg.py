@@ -6,14 +6,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._augmenter import ImageAugmenter
-from skvision._base import ArrayData, BaseNetworkClassifier
+from skvision._backbones.vgg16 import BLOCKS
+from skvision._backbones.weights import digest_as_fitted, weights_digest
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
-from skvision._decode import INTERPOLATIONS
-from skvision._frozen_maps import FrozenMaps
-from skvision._image_data import ImageData, predicted_views
-from skvision._images import image_tags, validate_images
-from skvision._store import FeatureStore
-from skvision._validation import (
+from skvision._features.store import FeatureStore
+from skvision._images.decode import INTERPOLATIONS
+from skvision._images.inputs import image_tags, validate_images
+from skvision._training.base import ArrayData, BaseNetworkClassifier
+from skvision._training.frozen_maps import FrozenMaps
+from skvision._training.image_data import ImageData, predicted_views
+from skvision._utils.validation import (
     TRAINING_CONSTRAINTS,
     HasMethods,
     Interval,
@@ -24,8 +26,6 @@ from skvision._validation import (
     positive,
     positive_integer,
 )
-from skvision._vgg16_tables import BLOCKS
-from skvision._weights import digest_as_fitted, weights_digest
 
 __all__ = ["FineTunedVGGClassifier"]
 
@@ -459,27 +459,27 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     def _vgg16_weights(self):
         """Return all weights of VGG16, and how many of the arrays are frozen."""
-        from skvision import _networks
+        from skvision._nets import builders
 
-        weights = _networks.vgg16_weights(self.weights, weights_digest(self.weights))
+        weights = builders.vgg16_weights(self.weights, weights_digest(self.weights))
         trained = BLOCKS[N_BLOCKS - self.n_trainable_blocks :]
         return len(weights) - 2 * sum(n for n, _ in trained), weights
 
     def _features(self, data, blocks):
-        from skvision import _programs
+        from skvision._nets import programs
 
         network = "vgg16_top", *self._top()
-        features = _programs.predict_logits(network, blocks, data, self.batch_size)
+        features = programs.predict_logits(network, blocks, data, self.batch_size)
         return ArrayData(features)
 
     def _train_head(self, network, train, validation, seed, checkpoints):
         """Return the state after the training, and whether all of it was done."""
-        from skvision import _training
-        from skvision._optimizers import optimizer_config
+        from skvision._nets.optimizers import optimizer_config
+        from skvision._training import loop
 
         head = "dense_head", train[0].X.shape[1], *network[2:]
         optimizer = optimizer_config("rmsprop", self.head_learning_rate)
-        state = _training.TrainingState()
+        state = loop.TrainingState()
         content = (*head, "head", self.head_epochs, self.head_learning_rate)
         checkpoint = self._checkpoint(content, train, validation, state, seed)
         checkpoints.append(checkpoint)
@@ -495,7 +495,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             checkpoint=checkpoint,
             early_stopping=False,
         )
-        return state, _training.train(plan, state)
+        return state, loop.train(plan, state)
 
     def _former_fit(self, network):
         former = super()._former_fit(network)
@@ -511,7 +511,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         }
 
     def _optimizer_config(self):
-        from skvision._optimizers import optimizer_config
+        from skvision._nets.optimizers import optimizer_config
 
         config = {"class_name": "SGD", "config": {"momentum": float(self.momentum)}}
         return optimizer_config(config, self.learning_rate)
@@ -532,11 +532,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         effect on the classifier.
         """
         check_is_fitted(self)
-        from skvision import _programs
+        from skvision._nets import programs
 
         top = (*self._image_size(), 3), N_BLOCKS, *self._network[1][2:]
         n_frozen, weights = self._vgg16_weights()
-        return _programs.build_model(
+        return programs.build_model(
             ("fine_tuned_vgg", top, *self._network[2:]),
             weights[:n_frozen] + self._weights,
             self.dropout,

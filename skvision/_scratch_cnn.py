@@ -1,11 +1,11 @@
 """The post's small convnet, trained from scratch."""
 
 from skvision._augmenter import ImageAugmenter
-from skvision._base import BaseNetworkClassifier
-from skvision._decode import INTERPOLATIONS
-from skvision._image_data import ImageData, predicted_views
-from skvision._images import image_tags, validate_images
-from skvision._validation import (
+from skvision._images.decode import INTERPOLATIONS
+from skvision._images.inputs import image_tags, validate_images
+from skvision._training.base import BaseNetworkClassifier
+from skvision._training.image_data import ImageData, predicted_views
+from skvision._utils.validation import (
     TRAINING_CONSTRAINTS,
     StrOptions,
     check_image_size,

@@ -19,7 +19,7 @@ def cats_vs_dogs():
 @pytest.fixture(scope="session")
 def imagenet():
     """Skip where the ImageNet weights cannot be had."""
-    from skvision._weights import load_vgg16_weights
+    from skvision._backbones.weights import load_vgg16_weights
     from skvision.exceptions import WeightsNotFoundError
 
     try:

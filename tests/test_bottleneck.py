@@ -20,9 +20,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from skvision import VGG16BottleneckTransformer, _networks
+from skvision import VGG16BottleneckTransformer
+from skvision._backbones.weights import load_vgg16_weights
 from skvision._bottleneck import LAYERS
-from skvision._weights import load_vgg16_weights
+from skvision._nets import builders
 from skvision.exceptions import FeatureStoreError, ImageReadError, SkvisionWarning
 
 
@@ -45,7 +46,7 @@ def reference():
 def count_images(monkeypatch):
     """Count what goes through the network, padding left out."""
     counted = []
-    original = _networks.vgg16_extractor
+    original = builders.vgg16_extractor
 
     def counting(*args):
         extract = original(*args)
@@ -56,7 +57,7 @@ def count_images(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(_networks, "vgg16_extractor", counting)
+    monkeypatch.setattr(builders, "vgg16_extractor", counting)
     return lambda: sum(counted)
 
 
@@ -201,13 +202,13 @@ def test_weights_that_change_while_they_are_read_are_refused(
     pixels, tmp_path, monkeypatch
 ):
     weights = write_weights(tmp_path / "weights.npz")
-    original = _networks.load_vgg16_weights
+    original = builders.load_vgg16_weights
 
     def replaced(path):
         write_weights(path, scale=0.8)
         return original(path)
 
-    monkeypatch.setattr(_networks, "load_vgg16_weights", replaced)
+    monkeypatch.setattr(builders, "load_vgg16_weights", replaced)
     with pytest.raises(ValueError, match=r"weights\.npz.*changed while it was read"):
         small(weights=weights).transform(pixels)
 
@@ -216,7 +217,8 @@ def test_weights_that_change_while_they_are_read_are_refused(
 def test_keras_settings_do_not_change_the_features(paths, tmp_path):
     code = f"""
 import keras, numpy, sys
-from skvision import DenseHeadClassifier, VGG16BottleneckTransformer
+from skvision import DenseHeadClassifier
+from skvision import VGG16BottleneckTransformer
 keras.config.set_floatx(sys.argv[1])
 keras.config.set_image_data_format(sys.argv[2])
 keras.config.set_dtype_policy(sys.argv[3])
@@ -270,7 +272,7 @@ def test_an_unreadable_image_is_named_and_the_others_are_kept(paths, tmp_path):
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(paths, tmp_path, monkeypatch):
-    from skvision._images import ImageFiles
+    from skvision._images.inputs import ImageFiles
 
     original = ImageFiles.read_bytes
     seen = set()
@@ -288,7 +290,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(paths, tmp_path, monkey
 
 
 def test_a_store_that_is_cleared_meanwhile_gives_no_zeros(paths, tmp_path, monkeypatch):
-    from skvision._store import FeatureStore
+    from skvision._features.store import FeatureStore
 
     transformer = small(cache_dir=tmp_path / "cache", batch_size=4)
     features = transformer.transform(paths)
@@ -497,9 +499,10 @@ def test_workers_share_the_work(tmp_path):
     np.save(tmp_path / "images.npy", images)
     code = f"""
 import multiprocessing, numpy
-from skvision import VGG16BottleneckTransformer, _networks
+from skvision import VGG16BottleneckTransformer
+from skvision._nets import builders
 multiprocessing.current_process().name = "Worker"
-original, counted = _networks.vgg16_extractor, []
+original, counted = builders.vgg16_extractor, []
 def counting(*args):
     extract = original(*args)
     def run(images):
@@ -510,7 +513,7 @@ images = numpy.load({str(tmp_path / "images.npy")!r})
 small = VGG16BottleneckTransformer(
     weights=None, image_size=(64, 64), pooling="avg", batch_size=4)
 small.transform(images[:1])
-_networks.vgg16_extractor = counting
+builders.vgg16_extractor = counting
 print("ready", flush=True)
 input()
 small.set_params(cache_dir={str(tmp_path / "cache")!r}).transform(images)

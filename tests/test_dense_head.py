@@ -27,7 +27,9 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skvision import DenseHeadClassifier, _layers, _programs, _training
+from skvision import DenseHeadClassifier
+from skvision._nets import layers, programs
+from skvision._training import checkpoint, loop
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 ACCURACY_EXPECTED = 0.9
@@ -146,9 +148,9 @@ def test_same_steps_as_keras(monkeypatch):
         dropout=0.0, epochs=3, l1=1e-3, l2=1e-2, class_weight={0: 1.0, 1: 3.0}
     )
     initial = []
-    original = _programs.Program.initial_weights
+    original = programs.Program.initial_weights
     monkeypatch.setattr(
-        _programs.Program,
+        programs.Program,
         "initial_weights",
         lambda self, seed: initial.append(original(self, seed)) or initial[0],
     )
@@ -171,7 +173,7 @@ def test_same_steps_as_keras(monkeypatch):
     weight /= weight.mean()
     seed = np.random.RandomState(0).randint(2**31 - 1)
     for epoch in range(3):
-        order = np.random.default_rng([seed, _training.SHUFFLE, epoch])
+        order = np.random.default_rng([seed, loop.SHUFFLE, epoch])
         order = order.permutation(len(y))
         history = model.fit(
             X[order],
@@ -187,7 +189,7 @@ def test_same_steps_as_keras(monkeypatch):
 
 
 def test_dropout_drops_and_keeps_the_mean():
-    layer = _layers.Dropout("dropout", position=0)
+    layer = layers.Dropout("dropout", position=0)
     layer.rate.assign(0.3)
     layer.seed.assign([1, 2])
     ones = tf.ones((200, 100))
@@ -357,9 +359,9 @@ def test_held_out_part_is_stratified(monkeypatch):
     X, y = data(n_samples=120)
     y[:100], y[100:] = 0, 1
     plans = []
-    original = _training.train
+    original = loop.train
     monkeypatch.setattr(
-        _training,
+        loop,
         "train",
         lambda plan, state: plans.append(plan) or original(plan, state),
     )
@@ -417,7 +419,7 @@ def test_validation_weights_count():
 
 
 def test_validation_loss_of_very_sure_predictions_is_exact():
-    from skvision._probabilities import log_probabilities, probabilities
+    from skvision._training.probabilities import log_probabilities, probabilities
 
     logits = np.array([[-800.0], [-40.0], [0.0], [40.0], [800.0]])
     expected = -np.maximum(logits[:, 0], 0) - np.log1p(np.exp(-abs(logits[:, 0])))
@@ -866,14 +868,13 @@ def test_an_interrupted_fit_goes_on_and_may_be_watched(tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch):
-    from skvision import _checkpoint
 
     def full(path):
         raise OSError(28, "No space left on device")
 
     X, y = data()
     expected = head().fit(X, y)
-    monkeypatch.setattr(_checkpoint, "replacing", full)
+    monkeypatch.setattr(checkpoint, "replacing", full)
     with pytest.warns(SkvisionWarning, match=r"npz' cannot be written.*No space") as w:
         classifier = head(checkpoint_dir=tmp_path).fit(X, y)
     assert len(w) == 1
@@ -1046,23 +1047,23 @@ def test_wrong_data_are_refused():
 def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
     X, y = data()
     built = []
-    original = _programs.Program.__init__
+    original = programs.Program.__init__
 
     def counting(self, *args):
         built.append(args)
         original(self, *args)
 
-    monkeypatch.setattr(_programs.Program, "__init__", counting)
+    monkeypatch.setattr(programs.Program, "__init__", counting)
     for dropout, l2, rate in [(0.1, 0, 0.1), (0.2, 0.1, 0.2), (0.3, 0.2, 0.3)]:
         classifier = head(
             hidden_units=(5, 4), dropout=dropout, l2=l2, learning_rate=rate
         )
         classifier.fit(X, y).predict(X)
     assert len(built) == 2  # one to train, one to predict
-    for units in range(3, 3 + _programs.MAX_IDLE_PROGRAMS + 3):
+    for units in range(3, 3 + programs.MAX_IDLE_PROGRAMS + 3):
         head(hidden_units=(units,), epochs=1).fit(X, y)
-    idle = sum(len(programs) for programs in _programs._idle.values())
-    assert idle <= _programs.MAX_IDLE_PROGRAMS + 3
+    idle = sum(len(programs) for programs in programs._idle.values())
+    assert idle <= programs.MAX_IDLE_PROGRAMS + 3
 
 
 @pytest.mark.slow

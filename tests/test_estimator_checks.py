@@ -15,12 +15,12 @@ from skvision import (
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
 )
-from skvision._image_checks_state import check_pickle_in_a_new_process
 from skvision.estimator_checks import (
     check_image_estimator,
     image_checks_generator,
     parametrize_with_image_checks,
 )
+from skvision.estimator_checks._state import check_pickle_in_a_new_process
 
 # Each estimator and the number of checks that apply to it.
 ESTIMATORS = {
@@ -120,7 +120,7 @@ def test_a_class_that_a_new_process_cannot_import_is_skipped():
     code = """
 from unittest import SkipTest
 from _tiny import TinyTransformer
-from skvision._image_checks_state import check_pickle_in_a_new_process
+from skvision.estimator_checks._state import check_pickle_in_a_new_process
 class Mine(TinyTransformer):
     pass
 try:

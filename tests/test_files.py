@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from skvision._files import replacing
+from skvision._utils.files import replacing
 
 
 @pytest.fixture

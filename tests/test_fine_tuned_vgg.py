@@ -20,10 +20,10 @@ from skvision import (
     FineTunedVGGClassifier,
     ImageAugmenter,
     VGG16BottleneckTransformer,
-    _networks,
-    _training,
 )
-from skvision._frozen_maps import numbers_of_views, views_of
+from skvision._nets import builders
+from skvision._training import loop
+from skvision._training.frozen_maps import numbers_of_views, views_of
 from skvision.exceptions import SkvisionWarning
 from skvision.plot import TrainingHistoryDisplay
 
@@ -65,7 +65,7 @@ def test_history_is_drawn_by_phase(fitted, phase, n_epochs):
 @pytest.fixture
 def passes(monkeypatch):
     """The numbers of images that went through the frozen blocks, call by call."""
-    original, numbers = _networks.vgg16_extractor, []
+    original, numbers = builders.vgg16_extractor, []
 
     def counting(*args):
         extract = original(*args)
@@ -76,7 +76,7 @@ def passes(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(_networks, "vgg16_extractor", counting)
+    monkeypatch.setattr(builders, "vgg16_extractor", counting)
     return numbers
 
 
@@ -156,7 +156,7 @@ def test_same_steps_as_keras_on_the_whole_model(images):
     model.compile(keras.optimizers.SGD(1e-3, momentum=0.9), "binary_crossentropy")
     seed = np.random.RandomState(0).randint(2**31 - 1)
     for epoch in range(4):
-        rng = np.random.default_rng([seed, _training.SHUFFLE, epoch])
+        rng = np.random.default_rng([seed, loop.SHUFFLE, epoch])
         order = rng.permutation(len(y))
         inputs, targets = X[order].astype("float32"), (y[order] == "right") * 1.0
         model.fit(inputs, targets, batch_size=8, shuffle=False, verbose=0)
@@ -352,7 +352,7 @@ def test_interrupt_keeps_the_last_complete_epoch(images, early_stopping):
 
 def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
     X, y = images
-    original, epochs = _training._run_epoch, []
+    original, epochs = loop._run_epoch, []
 
     def run_epoch(*args):
         epochs.append(args)
@@ -360,7 +360,7 @@ def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(_training, "_run_epoch", run_epoch)
+    monkeypatch.setattr(loop, "_run_epoch", run_epoch)
     with pytest.warns(SkvisionWarning, match="in epoch 3 of 4.*as after epoch 2"):
         classifier = vgg().fit(X, y)
     assert classifier.n_iter_ == 0
@@ -391,7 +391,8 @@ def test_killed_ten_times_and_resumed(images, tmp_path):
     np.save(tmp_path / "y.npy", y)
     code = """
 import pickle, sys, numpy
-from skvision import FineTunedVGGClassifier, ImageAugmenter
+from skvision import FineTunedVGGClassifier
+from skvision import ImageAugmenter
 folder, name = sys.argv[1:]
 X, y = numpy.load(f"{folder}/X.npy"), numpy.load(f"{folder}/y.npy")
 classifier = FineTunedVGGClassifier(

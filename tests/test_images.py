@@ -19,9 +19,9 @@ from _optional import pd, pl
 from PIL import Image, ImageOps
 from scipy import sparse
 
-from skvision._decode import INTERPOLATIONS, decode_image
-from skvision._images import ImageArrays, ImageFiles, check_images
-from skvision._parallel import map_ahead, n_threads
+from skvision._images.decode import INTERPOLATIONS, decode_image
+from skvision._images.inputs import ImageArrays, ImageFiles, check_images
+from skvision._utils.parallel import map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 
 SIZE = (48, 40)

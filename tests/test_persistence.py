@@ -23,8 +23,8 @@ from skvision import (
     ImageAugmenter,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
-    _persistence,
 )
+from skvision._utils import persistence
 from skvision.exceptions import SkvisionWarning
 
 FIRST_RELEASE = Path(__file__).parent / "data" / "format_1"
@@ -123,10 +123,10 @@ def test_unfitted_estimators_are_small():
 
 
 def saved_by(monkeypatch, model, **other):
-    versions = _persistence.versions()
-    monkeypatch.setattr(_persistence, "versions", lambda: versions | other)
+    versions = persistence.versions()
+    monkeypatch.setattr(persistence, "versions", lambda: versions | other)
     data = pickle.dumps(model)
-    monkeypatch.setattr(_persistence, "versions", lambda: versions)
+    monkeypatch.setattr(persistence, "versions", lambda: versions)
     return data
 
 
@@ -153,7 +153,7 @@ def test_other_versions_give_a_warning(head, monkeypatch):
 
 
 def test_another_format_is_an_error(head, monkeypatch):
-    monkeypatch.setattr(_persistence, "FORMAT", 99)
+    monkeypatch.setattr(persistence, "FORMAT", 99)
     data = pickle.dumps(head)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"DenseHeadClassifier was saved in a format"):

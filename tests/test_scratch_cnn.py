@@ -15,8 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV
 
-from skvision import ImageAugmenter, ScratchCNNClassifier, _image_data
-from skvision._images import check_images
+from skvision import ImageAugmenter, ScratchCNNClassifier
+from skvision._images.inputs import check_images
+from skvision._training import image_data
 from skvision.exceptions import ImageReadError, TrainingDivergedError
 
 ACCURACY_EXPECTED = 0.9
@@ -87,7 +88,7 @@ def test_default_network_is_that_of_the_post(images):
 def test_model_takes_images_as_they_are(fitted, images):
     X, _ = images
     model = fitted.model_
-    pixels = _image_data.ImageData(check_images(X), (24, 24), "bilinear", None).batch(
+    pixels = image_data.ImageData(check_images(X), (24, 24), "bilinear", None).batch(
         np.arange(len(X))
     )
     proba = model.predict(pixels.astype("float32"), verbose=0)
@@ -183,7 +184,7 @@ def test_same_seed_same_bits_whatever_the_way(images, monkeypatch):
     proba = expected.predict_proba(X)
     again = clone(expected).fit(X, y)
     assert_array_equal(again.predict_proba(X), proba)
-    monkeypatch.setattr(_image_data, "MAX_BYTES_IN_MEMORY", 1000)
+    monkeypatch.setattr(image_data, "MAX_BYTES_IN_MEMORY", 1000)
     streamed = clone(expected).fit(X, y)
     assert_array_equal(streamed.predict_proba(X), proba)
     other = clone(expected).set_params(random_state=1).fit(X, y)
@@ -192,7 +193,7 @@ def test_same_seed_same_bits_whatever_the_way(images, monkeypatch):
 
 def test_augmentation_depends_on_seed_epoch_and_image_only(images):
     X, _ = images
-    data = _image_data.ImageData(check_images(X), (24, 24), "bilinear", AUGMENTER)
+    data = image_data.ImageData(check_images(X), (24, 24), "bilinear", AUGMENTER)
     some = data.load().batch(np.array([3, 50, 8]), (7, 2))
     part = data.take(np.arange(40, 60))
     assert_array_equal(part.batch(np.array([10]), (7, 2))[0], some[1])

@@ -15,7 +15,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from skvision._store import FeatureStore, content_digest
+from skvision._features.store import FeatureStore, content_digest
 from skvision.exceptions import FeatureStoreError, SkvisionWarning
 
 SHAPE = (2048,)
@@ -25,7 +25,7 @@ FILE_NAME = "features.sqlite3"
 HELPERS = """
 import sys, time, warnings
 import numpy as np
-from skvision._store import FeatureStore
+from skvision._features.store import FeatureStore
 warnings.simplefilter("error")
 
 def entry(i):

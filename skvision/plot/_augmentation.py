@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from skvision._images import check_images
-from skvision._validation import check_image_size
+from skvision._images.inputs import check_images
+from skvision._utils.validation import check_image_size
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,

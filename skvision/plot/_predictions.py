@@ -3,7 +3,7 @@
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skvision._images import check_images
+from skvision._images.inputs import check_images
 from skvision.plot._ranking import Ranking, check_options, label_scores, response
 from skvision.plot._shared import (
     check_matplotlib,

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skvision._images import check_images
+from skvision._images.inputs import check_images
 from skvision.plot._ranking import class_names
 from skvision.plot._shared import (
     check_matplotlib,
@@ -186,7 +186,7 @@ class SaliencyDisplay:
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         check_scalar(n_images, "n_images", Integral, min_val=1)
-        from skvision._saliency import class_scores, saliency_of
+        from skvision.plot._saliency_maps import class_scores, saliency_of
 
         estimator = getattr(estimator, "best_estimator_", estimator)
         X = X.iloc[:n_images] if hasattr(X, "iloc") else X[:n_images]

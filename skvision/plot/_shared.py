@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
-from skvision._decode import own_size
-from skvision._images import ImageArrays
+from skvision._images.decode import own_size
+from skvision._images.inputs import ImageArrays
 
 # Longest side, in pixels, of an image that is read to be seen in a grid.
 SIDE = 320

@@ -18,9 +18,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skvision import VGG16BottleneckTransformer, _networks
-from skvision._decode import decode_image
-from skvision._weights import load_vgg16_weights
+from skvision import VGG16BottleneckTransformer
+from skvision._backbones.weights import load_vgg16_weights
+from skvision._images.decode import decode_image
+from skvision._nets import builders
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
@@ -133,7 +134,7 @@ def test_decode_a_12_megapixel_jpeg(tmp_path):
     code = f"""
 import time
 import keras
-from skvision._decode import decode_image
+from skvision._images.decode import decode_image
 def peer():  # what ImageDataGenerator.flow_from_directory calls
     image = keras.utils.load_img({str(path)!r}, target_size=(150, 150))
     return keras.utils.img_to_array(image)
@@ -201,9 +202,10 @@ def test_memory_of_20000_images(tmp_path):
     code = f"""
 import sys
 import numpy as np
-from skvision import VGG16BottleneckTransformer, _networks
+from skvision import VGG16BottleneckTransformer
+from skvision._nets import builders
 paths = {paths!r} * (int(sys.argv[1]) // 200)
-real, n_passes = _networks.vgg16_extractor, 0
+real, n_passes = builders.vgg16_extractor, 0
 def extractor(*args):
     extract = real(*args)
     def run(images):
@@ -214,7 +216,7 @@ def extractor(*args):
             return extract(images)
         return np.tile(images.mean(axis=(1, 2, 3), dtype="float32")[:, None], 512)
     return run
-_networks.vgg16_extractor = extractor
+builders.vgg16_extractor = extractor
 features = VGG16BottleneckTransformer(weights=None, pooling="avg", cache_dir=None)
 features = features.transform(paths)
 # Not `resource.getrusage`: its maximum begins with that of the parent process.
@@ -252,7 +254,7 @@ def test_grid_search_pays_for_each_image_once(
     cats_vs_dogs, imagenet, tmp_path, monkeypatch
 ):
     n_images = 0
-    original = _networks.vgg16_extractor
+    original = builders.vgg16_extractor
 
     def counting(*args):
         extract = original(*args)
@@ -264,7 +266,7 @@ def test_grid_search_pays_for_each_image_once(
 
         return run
 
-    monkeypatch.setattr(_networks, "vgg16_extractor", counting)
+    monkeypatch.setattr(builders, "vgg16_extractor", counting)
     train = load_image_files(cats_vs_dogs / "train")
     search = GridSearchCV(
         make_pipeline(

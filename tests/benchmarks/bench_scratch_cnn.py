@@ -11,7 +11,7 @@ from _beside_keras import POST, batches_of_keras, epoch_times, in_a_new_process
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
-from skvision._decode import decode_image
+from skvision._images.decode import decode_image
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
-from skvision._programs import predict_logits
+from skvision._nets.programs import predict_logits
 from skvision.datasets import load_image_files
 
 POST = ImageAugmenter(shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True)

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
-from skvision._image_data import ImageData, predicted_views
-from skvision._images import check_images
+from skvision._images.inputs import check_images
+from skvision._training.image_data import ImageData, predicted_views
 from skvision.datasets import load_image_files
 
 POST = {"shear_range": 11.5, "zoom_range": 0.2, "horizontal_flip": True}
@@ -71,7 +71,7 @@ CANDIDATES = {
 
 def optimizer(name):
     """Keras' optimizer of this name, "adamw" with more decay of the weights."""
-    from skvision._backend import keras  # with oneDNN, unlike Keras alone
+    from skvision._nets.backend import keras  # with oneDNN, unlike Keras alone
 
     if name != "adamw":
         return keras.optimizers.get(name)
@@ -98,7 +98,7 @@ def train(settings, size, epochs, train, validation, seed):
 
 def accuracy_with_mirror_images(X, y, size, interpolation, last_epochs, accuracies):
     """Return a callback that appends the accuracy after each of the last epochs."""
-    from skvision._backend import keras, tf
+    from skvision._nets.backend import keras, tf
 
     images = ImageData(check_images(X), (size, size), interpolation, None).load()
     views = predicted_views(images, flip_average=True, augmenter=None)

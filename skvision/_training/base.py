@@ -1,0 +1,476 @@
+"""What all classifiers that train a network share: everything but the network."""
+
+from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from skvision import __version__
+from skvision._training.probabilities import probabilities
+from skvision._training.sklearn_callbacks import EpochTasks
+from skvision._utils.persistence import SavedWithVersions
+from skvision._utils.validation import (
+    CallbackSupportMixin,
+    check_sample_weight,
+    fit_context,
+    with_callbacks,
+)
+
+# Parameters that the training takes as they are, and that change its result.
+_PLANNED = (
+    "batch_size",
+    "dropout",
+    "early_stopping",
+    "ema_momentum",
+    "l1",
+    "l2",
+    "learning_rate_schedule",
+    "n_iter_no_change",
+    "verbose",
+)
+
+
+class ArrayData:
+    """Rows of an array, as the training wants its data."""
+
+    most_rows_to_predict = 32  # in one pass
+
+    def __init__(self, X):
+        self.X = X
+
+    def __len__(self):
+        return len(self.X)
+
+    def load(self, seed=None):
+        """Return the data, ready to be read in every epoch.
+
+        Those that are trained on get the seed of their random transformations.
+        """
+        return self
+
+    def take(self, indices):
+        """Return the data of some samples."""
+        return ArrayData(self.X[indices])
+
+    def batch(self, indices, randomness=None):
+        """Return an array; in training `randomness` is a pair (seed, epoch)."""
+        return self.X[indices]
+
+    def content(self):
+        """Yield bytes that tell this data from other data."""
+        yield repr((self.X.shape, self.X.dtype)).encode()
+        yield np.ascontiguousarray(self.X).data.cast("B")
+
+
+class BaseNetworkClassifier(
+    CallbackSupportMixin,
+    ClassifierMixin,
+    SavedWithVersions,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
+    """Base class of the classifiers that train a network.
+
+    A subclass has the parameters of `TRAINING_CONSTRAINTS` and says with two methods
+    what it is: `_check_data` turns `X` into data with the methods of `ArrayData`, and
+    `_describe_network` names a function of `builders` and its arguments. Think twice
+    before adding to it.
+    """
+
+    @abstractmethod
+    def _check_data(self, X, *, reset):
+        """Return `X` as data; with `reset`, note its features and their names."""
+
+    @abstractmethod
+    def _describe_network(self, data, n_outputs):
+        """Return `(builder, *arguments)`, plain values, for `data`."""
+
+    @with_callbacks
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like
+            Training data, in the form that the class describes.
+        y : array-like of shape (n_samples,)
+            Classes: str, int, bool or any other type that can be sorted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, not negative; None means 1 for all. Their scale
+            does not matter. A weight of 0 is the same as leaving the sample out.
+        X_val : array-like, default=None
+            Validation data, in the form of `X`: evaluated after each epoch. With
+            `early_stopping` it decides when to stop, else it is only recorded. In a
+            pipeline, ``Pipeline(..., transform_input=["X_val"])`` transforms it.
+        y_val : array-like of shape (n_val,), default=None
+            Classes of the validation data, among those of `y`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation data.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter is not as described.
+        TrainingDivergedError
+            If the loss became NaN or infinite.
+        """
+        validation = X_val, y_val, sample_weight_val
+        with self._features_as_before_on_error():
+            fitted_attributes = self._fit(X, y, sample_weight, validation)
+        vars(self).update(fitted_attributes)
+        return self
+
+    def _fit(self, X, y, sample_weight, validation):
+        """Return the attributes of the fitted classifier, and set none of them yet."""
+        classes, codes, weight = self._check_targets(X, y, sample_weight)
+        seed = self._draw_seed()
+        data = self._check_data(X, reset=True).load(seed)
+        if any(values is not None for values in validation):
+            validation = self._check_validation(*validation, classes)
+        else:
+            validation = None
+        kept = np.flatnonzero(weight)
+        train = data.take(kept), codes[kept], weight[kept]
+        if self.early_stopping and validation is None:
+            train, validation = self._hold_out(train, classes, seed)
+        data, codes, weight = train
+        # With a mean of 1, so that their scale is not a learning rate.
+        train = data, codes, (weight / weight.mean()).astype(np.float32)
+        return self._train(train, validation, classes, seed, X, y)
+
+    @contextmanager
+    def _features_as_before_on_error(self):
+        """Keep the number and names of the features if a fit fails."""
+        names = "n_features_in_", "feature_names_in_"
+        former = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        try:
+            yield
+        except BaseException:
+            for name in names:
+                vars(self).pop(name, None)
+            vars(self).update(former)
+            raise
+
+    def decision_function(self, X):
+        """Compute the logits of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the logarithm of the odds of ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def predict_proba(self, X):
+        """Compute the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Columns are in the order of `classes_`.
+        """
+        return probabilities(self._logits(X))
+
+    def predict(self, X):
+        """Predict the class of each sample.
+
+        Parameters
+        ----------
+        X : array-like
+            Data, in the form that the class describes.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Values of `classes_`.
+        """
+        logits = self._logits(X)
+        if logits.shape[1] == 1:
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    @property
+    def model_(self):
+        """The network as a `keras.Model`, from inputs to probabilities.
+
+        Built from the fitted weights at each access: it can be changed, trained or
+        exported without any effect on the classifier.
+        """
+        check_is_fitted(self)
+        from skvision._nets import programs
+
+        return programs.build_model(self._network, self._weights, self.dropout)
+
+    def _logits(self, X):
+        check_is_fitted(self)
+        data = self._check_data(X, reset=False)
+        from skvision._nets import programs
+
+        return np.mean(
+            [
+                programs.predict_logits(
+                    self._network, self._weights, view, self.batch_size
+                )
+                for view in self._predicted_views(data)
+            ],
+            axis=0,
+        )
+
+    def _predicted_views(self, data):
+        """The data of which a prediction is the mean, as logits."""
+        return (data,)
+
+    def _check_targets(self, X, y, sample_weight):
+        """Return the classes, their codes in y, and the weights in the loss."""
+        y = validate_data(self, y=y)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        classes, codes = np.unique(y, return_inverse=True)
+        if not len(classes):
+            raise ValueError(
+                f"Found 0 sample(s) in y while {type(self).__name__} needs at least 2."
+            )
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes, but y "
+                f"contains only one class: {classes.tolist()[0]!r}."
+            )
+        former = getattr(self, "classes_", classes)
+        if self.warm_start and not np.array_equal(former, classes):
+            raise ValueError(
+                "With warm_start=True, y must have the classes of the fit before, "
+                f"{former.tolist()}. Got {classes.tolist()} instead. Set "
+                "warm_start=False to start anew."
+            )
+        weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        class_weight = compute_class_weight(
+            self.class_weight, classes=classes, y=y, sample_weight=weight
+        )
+        if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
+            raise ValueError(
+                "The 'class_weight' parameter must hold finite numbers that are not "
+                f"negative. Got {self.class_weight!r} instead."
+            )
+        weight = weight / max(weight.max(), np.finfo(float).tiny) * class_weight[codes]
+        if not weight.any():
+            raise ValueError(
+                "All samples have a weight of zero: check 'sample_weight' and the "
+                "'class_weight' parameter."
+            )
+        return classes, codes.astype(np.int32), weight
+
+    def _draw_seed(self):
+        if self.checkpoint_dir is not None and self.random_state is None:
+            raise ValueError(
+                "'checkpoint_dir' needs a 'random_state' that is not None: without a "
+                "seed, a training that was broken off cannot be told from another."
+            )
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _check_validation(self, X_val, y_val, sample_weight_val, classes):
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(
+                f"{missing} is missing: validation data need both X_val and y_val."
+            )
+        data = self._check_data(X_val, reset=False).load()
+        y_val = column_or_1d(y_val)
+        check_consistent_length(X_val, y_val)
+        unknown = np.setdiff1d(y_val, classes)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has classes that y does not have: {unknown.tolist()}. The "
+                f"classes of y are {classes.tolist()}."
+            )
+        weight = check_sample_weight(sample_weight_val, y_val, ensure_non_negative=True)
+        return data, np.searchsorted(classes, y_val), weight
+
+    def _hold_out(self, train, classes, seed):
+        """Split off a stratified part of the training data for the validation."""
+        data, y, weight = train
+        try:
+            parts = train_test_split(
+                np.arange(len(y)),
+                test_size=self.validation_fraction,
+                stratify=y,
+                random_state=seed,
+            )
+        except ValueError as error:
+            counts = np.bincount(y, minlength=len(classes))
+            smallest = classes.tolist()[counts.argmin()]
+            raise ValueError(
+                "early_stopping=True holds out validation_fraction="
+                f"{self.validation_fraction} of the {len(y)} samples, with all classes "
+                f"on both sides. That is not possible: {error} (the smallest class, "
+                f"{smallest!r}, has {counts.min()}). Give X_val and y_val, change "
+                "'validation_fraction', or set early_stopping=False."
+            ) from error
+        return [(data.take(part), y[part], weight[part]) for part in parts]
+
+    def _train(self, train, validation, classes, seed, X, y):
+        """Train the network, and return the attributes of the fitted classifier."""
+        from skvision._training import loop
+
+        n_outputs = 1 if len(classes) == 2 else len(classes)
+        network = self._describe_network(train[0], n_outputs)
+        state = loop.TrainingState(**self._former_fit(network))
+        checkpoints = []
+        if state.weights is None and not self._prepare(
+            state, network, train, validation, seed, checkpoints
+        ):
+            return self._fitted_attributes(network, classes, state)
+        n_epochs = state.epoch + self.epochs
+        checkpoint = self._checkpoint(network, train, validation, state, seed)
+        checkpoints.append(checkpoint)
+
+        def fitted_attributes(state):
+            return self._fitted_attributes(network, classes, state)
+
+        tasks = EpochTasks(self, n_epochs - state.epoch, fitted_attributes, X=X, y=y)
+        plan = self._plan(
+            network=network,
+            data=train,
+            validation=validation,
+            seed=seed,
+            optimizer=self._optimizer_config(),
+            first_epoch=n_epochs - self.epochs,
+            epochs=n_epochs,
+            checkpoint=checkpoint,
+            tasks=tasks,
+            callbacks=list(self.callbacks or ()),
+        )
+        is_done = loop.train(plan, state)
+        tasks.end_fit(state)
+        if is_done:
+            for checkpoint in filter(None, checkpoints):
+                checkpoint.remove()
+        return fitted_attributes(state)
+
+    def _plan(self, **settings):
+        """Return a `TrainingPlan` of `settings`, and of the parameters for the rest."""
+        from skvision._training import loop
+
+        planned = {name: getattr(self, name) for name in _PLANNED}
+        return loop.TrainingPlan(**planned | settings)
+
+    def _prepare(self, state, network, train, validation, seed, checkpoints):
+        """Set in `state` what the training starts from, unless it is random.
+
+        Return whether it is to start, or was interrupted before.
+        """
+        return True
+
+    def _checkpoint(self, network, train, validation, state, seed):
+        """Bring `state` up to date with the checkpoint there is; return where it is."""
+        from skvision._training.checkpoint import Checkpoint
+
+        if self.checkpoint_dir is None:
+            return None
+        content = self._fingerprint(network, train, validation, state, seed)
+        checkpoint = Checkpoint(self.checkpoint_dir, content)
+        vars(state).update(checkpoint.read())
+        return checkpoint
+
+    def _former_fit(self, network):
+        """With `warm_start`, what the training is to go on from."""
+        if not self.warm_start or not hasattr(self, "_weights"):
+            return {}
+        if network != self._network:
+            raise ValueError(
+                "With warm_start=True, the network must be that of the fit before, "
+                f"{self._network}. Got {network} instead. Set warm_start=False to "
+                "start anew."
+            )
+        return {"weights": self._weights, "history": self.history_}
+
+    def _fitted_attributes(self, network, classes, state):
+        score = state.best_score
+        return {
+            "classes_": classes,
+            "history_": state.history,
+            "loss_curve_": state.history.get("loss", []),
+            "n_iter_": state.epoch,
+            "validation_scores_": state.history.get("val_accuracy"),
+            "best_validation_score_": None if score is None else score[0],
+            "best_epoch_": state.best_epoch,
+            "_network": network,
+            "_weights": state.weights,
+        }
+
+    def _optimizer_config(self):
+        from skvision._nets.optimizers import optimizer_config
+
+        try:
+            config = optimizer_config(self.optimizer, self.learning_rate)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"The 'optimizer' parameter of {type(self).__name__} must be the name "
+                "of a Keras optimizer, such as 'rmsprop', 'sgd' or 'adam', or an "
+                f"optimizer object. Got {self.optimizer!r} instead."
+            ) from error
+        rate = config["config"].get("learning_rate")
+        if self.learning_rate_schedule != "constant" and not isinstance(rate, float):
+            raise ValueError(
+                f"learning_rate_schedule={self.learning_rate_schedule!r} needs a rate "
+                "that is a number to start from, and the 'optimizer' has its own "
+                f"schedule, {rate!r}. Give 'learning_rate', or set "
+                "learning_rate_schedule='constant'."
+            )
+        if self.ema_momentum is not None and config["config"].get("use_ema"):
+            raise ValueError(
+                "The 'optimizer' averages the weights (use_ema=True), and so does "
+                f"ema_momentum={self.ema_momentum!r}. Set ema_momentum=None, or give "
+                "an optimizer without use_ema."
+            )
+        return config
+
+    def _fingerprint(self, network, train, validation, state, seed):
+        """Yield all that decides what a training ends with."""
+        yield repr((__version__, network, seed, self._optimizer_config())).encode()
+        planned = [(n, getattr(self, n)) for n in _PLANNED if n != "verbose"]
+        if self.learning_rate_schedule != "constant":
+            planned.append(("epochs", self.epochs))
+        yield repr(planned).encode()
+        for part in (train, validation or ()):
+            for values in part:
+                if isinstance(values, np.ndarray):
+                    yield np.ascontiguousarray(values).tobytes()
+                else:
+                    yield from values.content()
+        for weights in state.weights or ():
+            yield weights.tobytes()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_weights")

@@ -1,0 +1,183 @@
+"""What the frozen blocks of VGG16 make of images, as the training wants its data."""
+
+import functools
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import numpy as np
+
+from skvision._features.extraction import Extraction
+from skvision._features.store import FeatureStore
+from skvision._training.image_data import ImageData
+
+VIEWS = 3  # stream of random numbers, beside those of `loop`
+
+
+@dataclass(frozen=True)
+class FrozenMaps:
+    """Maps of the layer where the frozen part ends, each computed once and stored.
+
+    The way of the data: image -> view of it -> frozen blocks -> store -> batch. In
+    training each image comes in one of its views, another one in each epoch, until all
+    were seen.
+
+    Attributes
+    ----------
+    plain : Extraction
+        Of the images as they are, for predictions, and where nothing is augmented.
+    half : Extraction
+        The same with float16: half the space for views, which are only trained on,
+        where dropout is far coarser.
+    shape : tuple of int
+        Height, width and number of the maps of an image.
+    augmenter : ImageAugmenter or None
+    n_views : int or None
+        Views of each image; None for a new one in each epoch, which is not stored.
+    indices : ndarray
+        Which of the images this is about.
+    max_bytes : int or None
+        Of the store, where `plain` has none and one has to be made.
+    augmented : Extraction or None
+        Of the stored views, but for the image as it is.
+    views : tuple of str
+        Names of the views that the training walks over.
+    fresh : ImageData or None
+        The images, where views are not stored.
+    view : str
+        Name of the view outside training.
+    """
+
+    plain: Extraction
+    half: Extraction
+    shape: tuple
+    augmenter: object
+    n_views: int | None
+    indices: np.ndarray
+    max_bytes: int | None = None
+    augmented: Extraction | None = None
+    views: tuple = ()
+    fresh: ImageData | None = None
+    view: str = "plain"
+
+    most_rows_to_predict = 16  # a pass of the frozen blocks has as many
+
+    def __len__(self):
+        return len(self.indices)
+
+    def take(self, indices):
+        return replace(self, indices=self.indices[indices])
+
+    def mirrored(self):
+        """The images turned left to right, for predictions."""
+        mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
+        return replace(self, plain=mirrored, view="mirrored")
+
+    def load(self, seed=None):
+        """Compute and store what is missing: with a seed, the views as well."""
+        plain = self.plain
+        if plain.store is None:
+            plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
+        _fill(plain)
+        if seed is None or self.augmenter is None:
+            return replace(self, plain=plain)
+        if self.n_views is None:
+            images = plain.images, plain.image_size, plain.interpolation
+            fresh = ImageData(*images, self.augmenter).load()
+            return replace(self, plain=plain, fresh=fresh)
+        views = views_of(self.augmenter, self.n_views, seed)
+        stored = {name: view for name, view in views.items() if name != "plain"}
+        augmented = self.half.on_images_of(plain, stored)
+        _fill(augmented)
+        return replace(self, plain=plain, augmented=augmented, views=tuple(views))
+
+    def batch(self, indices, randomness=None):
+        """Maps of shape (n, *shape), of plain images unless in training."""
+        indices = self.indices[indices]
+        if self.fresh is not None and randomness is not None:
+            maps = self._frozen(self.fresh.batch(indices, randomness))
+            return maps.reshape(len(indices), *self.shape)
+        views = np.repeat(self.view, len(indices))
+        if self.augmented is not None and randomness is not None:
+            names, n_images = np.array(self.views), len(self.plain.images)
+            views = names[numbers_of_views(*randomness, len(names), n_images)[indices]]
+        maps = np.empty((len(indices), *self.shape), dtype=np.float32)
+        is_plain = views == self.view
+        for extraction, some in ((self.plain, is_plain), (self.augmented, ~is_plain)):
+            if some.any():
+                pairs = list(zip(indices[some], views[some].tolist(), strict=True))
+                maps[some] = extraction.fetch(pairs).reshape(-1, *self.shape)
+        return maps
+
+    def content(self):
+        """Yield bytes that tell this data from other data."""
+        augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
+        yield repr((self.plain.settings, augmenter, self.n_views)).encode()
+        for i in self.indices:
+            yield self.plain.digests[i]
+
+    def _frozen(self, images):
+        network, n_rows = self.plain.load_network()
+        n = len(images)
+        images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
+        passes = np.split(images, len(images) // n_rows)
+        return np.concatenate([network(some) for some in passes])[:n]
+
+
+@functools.lru_cache(maxsize=4)
+def numbers_of_views(seed, epoch, n_views, n_images):
+    """Of each image in an epoch: a walk over all views, then over all again."""
+    turn, step = divmod(epoch, n_views)
+    rng = np.random.default_rng([seed, VIEWS, turn])
+    order = np.tile(np.arange(n_views), (n_images, 1))
+    return rng.permuted(order, axis=1)[:, step]
+
+
+def views_of(augmenter, n_views, seed):
+    """Return name -> function from an image to a view of it.
+
+    An augmenter that only flips has two views, or four, and gets just these.
+    """
+    params, flips = augmenter.get_params(), ("horizontal_flip", "vertical_flip")
+    ranges = {k: v for k, v in params.items() if k not in (*flips, "fill_mode", "cval")}
+    defaults = type(augmenter)().get_params()
+    if all(value == defaults[name] for name, value in ranges.items()):
+        views = {"plain": lambda image: image}
+        if params["horizontal_flip"]:
+            views["mirrored"] = np.fliplr
+        if params["vertical_flip"]:
+            upright = dict(views)
+            views["upside down"] = np.flipud
+            if "mirrored" in upright:
+                views["turned"] = lambda image: image[::-1, ::-1]
+        return views
+    settings = f"augmented {sorted(params.items())} seed={seed}"
+    return {
+        f"{settings} number={number}": _View(augmenter, seed, number)
+        for number in range(n_views)
+    }
+
+
+@dataclass(frozen=True)
+class _View:
+    """One random transformation of an image, that its content and `seed` decide."""
+
+    augmenter: object
+    seed: int
+    number: int
+
+    def __call__(self, image):
+        digest = blake2b(image.tobytes() + b"%d" % self.seed, digest_size=8).digest()
+        drawn = self.augmenter.draw_for(
+            [0],
+            image.shape[:2],
+            seed=int.from_bytes(digest, "little"),
+            epoch=self.number,
+        )
+        view = self.augmenter.apply(image[np.newaxis], drawn)[0]
+        return np.rint(view).clip(0, 255).astype(np.uint8)
+
+
+def _fill(extraction):
+    for _ in extraction.stream():
+        if extraction.store.is_full:
+            return  # the rest is computed whenever it is asked for

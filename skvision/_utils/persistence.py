@@ -1,0 +1,68 @@
+"""What a saved estimator says of itself: the format, and the versions that wrote it."""
+
+import functools
+import warnings
+from importlib.metadata import version
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from skvision import __version__
+from skvision.exceptions import SkvisionWarning
+
+# Counted up whenever the fitted attributes change, so that old files would be misread.
+FORMAT = 1
+_WRITTEN_BY = "_written_by"
+
+
+@functools.cache
+def versions():
+    """Return the versions on which what is saved may depend."""
+    return {
+        "skvision": __version__,
+        "scikit-learn": version("scikit-learn"),
+        "keras": version("keras"),
+    }
+
+
+class SavedWithVersions:
+    """Mixin of the estimators, before `BaseEstimator`: a pickle tells who wrote it."""
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {**state, _WRITTEN_BY: {"format": FORMAT, **versions()}}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        _check(type(self).__name__, state.pop(_WRITTEN_BY, {"format": None}))
+        super().__setstate__(state)
+
+
+def _check(name, written_by):
+    """Raise for another format, and warn of other versions."""
+    written_by = dict(written_by)
+    if written_by.pop("format") != FORMAT:
+        raise ValueError(
+            f"This {name} was saved in a format that skvision {__version__} does not "
+            f"read (by skvision {written_by.get('skvision', 'of unknown version')}). "
+            "Load it with the version that saved it, or fit it again."
+        )
+    for package, current in versions().items():
+        original = written_by[package]
+        if original == current:
+            continue
+        if package == "scikit-learn":
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=name,
+                    current_sklearn_version=current,
+                    original_sklearn_version=original,
+                ),
+                stacklevel=3,
+            )
+        else:
+            warnings.warn(
+                f"{name} was saved with {package} {original} and is loaded with "
+                f"{current}: predictions may differ, or fail. Fit it again to be sure.",
+                SkvisionWarning,
+                stacklevel=3,
+            )

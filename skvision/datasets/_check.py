@@ -1,0 +1,75 @@
+"""A look through images before work begins: unreadable ones, and duplicates."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skvision._features.store import content_digest
+from skvision._images.inputs import check_images
+from skvision._utils.parallel import map_ahead, n_threads
+from skvision.exceptions import ImageReadError
+
+
+def check_image_files(X):
+    """Find the images that cannot be read, and those that are there twice.
+
+    An estimator stops at the first image that it cannot read. This reads all of them,
+    at a small size, and lists what it finds.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_images,) or (n_images, 1), or ndarray of shape \
+            (n_images, height, width, 3) or (n_images, height, width)
+        Paths of the images, or the images themselves as uint8.
+
+    Returns
+    -------
+    report : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object, with the following attributes.
+
+        readable : ndarray of shape (n_images,), dtype bool
+            False for each image that cannot be read.
+        errors : list of ImageReadError
+            One for each of those, in order, with `index`, `path` and a message.
+        duplicates : list of ndarray of int
+            For each content that more than one image has, the positions of these
+            images. In two parts of a split they would let a model look at the answer.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from skvision.datasets import check_image_files, load_digit_images
+    >>> paths = load_digit_images("digits", n_per_class=1).data
+    >>> _ = Path(paths[4]).write_text("not an image")
+    >>> _ = Path(paths[7]).write_bytes(Path(paths[2]).read_bytes())
+    >>> report = check_image_files(paths)
+    >>> report.errors[0].index
+    4
+    >>> report.duplicates
+    [array([2, 7])]
+    >>> paths[report.readable].shape
+    (9,)
+    """
+    images = check_images(X)
+
+    def look(i):
+        try:
+            data = images.read_bytes(i)
+            images.decode(i, data, (32, 32), "bilinear")
+        except ImageReadError as error:
+            return error
+        return content_digest(data)
+
+    with ThreadPoolExecutor(n_threads()) as pool:
+        found = list(map_ahead(pool, look, range(len(images)), 2 * n_threads()))
+    errors = [result for result in found if isinstance(result, ImageReadError)]
+    by_content = {}
+    for i, result in enumerate(found):
+        if isinstance(result, bytes):
+            by_content.setdefault(result, []).append(i)
+    return Bunch(
+        readable=np.array([isinstance(result, bytes) for result in found]),
+        errors=errors,
+        duplicates=[np.array(i) for i in by_content.values() if len(i) > 1],
+    )
