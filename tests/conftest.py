@@ -44,3 +44,13 @@ def paths(pixels, tmp_path):
     for i, image in enumerate(pixels):
         Image.fromarray(image).save(folder / f"{i:02d}.png")
     return [str(folder / f"{i:02d}.png") for i in range(len(pixels))]
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["binary", "multi-class"])
+def fitted_head(request):
+    """A fitted `DenseHeadClassifier`, its X and its y. Tests must not change them."""
+    from _heads import data, head
+
+    X, y = data(request.param)
+    y = np.array(["cat", "dog", "eel"])[y]
+    return head(epochs=30).fit(X, y), X, y

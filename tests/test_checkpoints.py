@@ -1,0 +1,183 @@
+import os
+import signal
+
+import keras
+import pytest
+from _heads import data, head
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+
+from skvision._training import checkpoint
+from skvision.exceptions import SkvisionWarning, TrainingDivergedError
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch, step):
+        super().__init__()
+        self.when = epoch, step
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.when:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "common", [{}, {"early_stopping": True}, {"ema_momentum": 0.9}]
+)
+def test_interrupt_keeps_the_last_complete_epoch(common):
+    X, y = data()
+    classifier = head(callbacks=[Interrupt(3, 2)], **common)
+    with pytest.warns(SkvisionWarning, match="in epoch 4 of 6.*as after epoch 3"):
+        classifier.fit(X, y)
+    expected = head(epochs=3, **common).fit(X, y)
+    assert classifier.n_iter_ == 3
+    assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+
+
+def test_interrupt_in_the_first_epoch_is_raised():
+    X, y = data()
+    with pytest.raises(KeyboardInterrupt):
+        head(callbacks=[Interrupt(0, 2)]).fit(X, y)
+    assert_array_equal(
+        head().fit(X, y).predict_proba(X), head().fit(X, y).predict_proba(X)
+    )
+
+
+def test_divergence_names_epoch_and_remedy():
+    X, y = data()
+    with pytest.raises(
+        TrainingDivergedError,
+        match=r"in epoch \d+: .*Lower the 'learning_rate'.*1e\+30",
+    ):
+        head(optimizer="sgd", learning_rate=1e30, dropout=0.0).fit(X, y)
+
+
+def test_interrupt_in_the_first_epoch_of_a_warm_start_keeps_the_fit_before():
+    X, y = data()
+    classifier = head(warm_start=True, early_stopping=True).fit(X, y)
+    proba = classifier.predict_proba(X)
+    classifier.set_params(callbacks=[Interrupt(classifier.n_iter_, 2)])
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(X, y)
+    assert_array_equal(classifier.predict_proba(X), proba)
+
+
+def test_failed_refit_leaves_the_fit_before_usable():
+    X, y = data()
+    classifier = head().fit(X, y)
+    proba = classifier.predict_proba(X)
+    classifier.set_params(optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(TrainingDivergedError, match="diverged"):
+        classifier.fit(X, y * 2 + 1)
+    with pytest.raises(TrainingDivergedError, match="diverged"):
+        classifier.fit(X[:, :4], y)
+    assert list(classifier.classes_) == [0, 1]
+    assert_array_equal(classifier.predict_proba(X), proba)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"early_stopping": True},
+        {"learning_rate_schedule": "cosine"},
+        {"ema_momentum": 0.9},
+    ],
+)
+def test_a_broken_off_fit_goes_on(tmp_path, parameters):
+    X, y = data()
+    common = parameters | {"epochs": 8}
+    expected = head(**common).fit(X, y)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="power cut"):
+            head(checkpoint_dir=tmp_path / "c", callbacks=[PowerCut(3)], **common).fit(
+                X, y
+            )
+    epochs = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: epochs.append(epoch)
+    )
+    resumed = head(checkpoint_dir=tmp_path / "c", callbacks=[watch], **common)
+    resumed.fit(X, y)
+    assert epochs[0] == 3
+    assert resumed.history_ == expected.history_
+    assert_array_equal(resumed.predict_proba(X), expected.predict_proba(X))
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+class PowerCut(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise RuntimeError("power cut")
+
+
+def test_an_interrupted_fit_goes_on_and_may_be_watched(tmp_path):
+    X, y = data()
+    expected = head().fit(X, y)
+    with pytest.warns(SkvisionWarning, match="in epoch 4 of 6"):
+        head(checkpoint_dir=tmp_path, callbacks=[Interrupt(3, 2)]).fit(X, y)
+    epochs = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: epochs.append(epoch)
+    )
+    resumed = head(checkpoint_dir=tmp_path, callbacks=[watch], verbose=2).fit(X, y)
+    assert epochs == [3, 4, 5]
+    assert resumed.history_ == expected.history_
+
+
+def test_a_checkpoint_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch):
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    X, y = data()
+    expected = head().fit(X, y)
+    monkeypatch.setattr(checkpoint, "replacing", full)
+    with pytest.warns(SkvisionWarning, match=r"npz' cannot be written.*No space") as w:
+        classifier = head(checkpoint_dir=tmp_path).fit(X, y)
+    assert len(w) == 1
+    assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
+
+
+def test_only_the_same_training_takes_up_a_checkpoint(tmp_path):
+    X, y = data()
+    common = {"checkpoint_dir": tmp_path}
+    with pytest.raises(RuntimeError, match="power cut"):
+        head(callbacks=[PowerCut(3)], **common).fit(X, y)
+    for other, X_, y_ in [
+        (head(dropout=0.4, **common), X, y),
+        (head(random_state=1, **common), X, y),
+        (head(learning_rate=0.02, **common), X, y),
+        (head(learning_rate_schedule="cosine", **common), X, y),
+        (head(ema_momentum=0.9, **common), X, y),
+        (head(class_weight="balanced", **common), X[1:], y[1:]),
+        (head(**common), X, 1 - y),
+        (head(**common), -X, y),
+    ]:
+        assert other.fit(X_, y_).history_ == (
+            clone(other).set_params(checkpoint_dir=None).fit(X_, y_).history_
+        )
+
+
+def test_checkpoint_errors(tmp_path):
+    X, y = data()
+    with pytest.raises(ValueError, match="'checkpoint_dir' needs a 'random_state'"):
+        head(checkpoint_dir=tmp_path, random_state=None).fit(X, y)
+    with pytest.raises(RuntimeError, match="power cut"):
+        head(checkpoint_dir=tmp_path, callbacks=[PowerCut(3)]).fit(X, y)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:500], b"text"):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"npz.*cannot be read.*Remove the file"):
+            head(checkpoint_dir=tmp_path).fit(X, y)
+    with pytest.raises(ValueError, match="'checkpoint_dir' parameter must be a folder"):
+        head(checkpoint_dir=file).fit(X, y)

@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+import pytest
+from _heads import ACCURACY_EXPECTED, data, head
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+
+def test_optimizer_by_name_and_as_object():
+    X, y = data()
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    config = optimizer.get_config()
+    by_object = head(optimizer=optimizer, learning_rate=None, epochs=15).fit(X, y)
+    assert by_object.score(X, y) > ACCURACY_EXPECTED
+    assert optimizer.get_config() == config
+    assert not optimizer.built
+    again = clone(by_object).fit(X, y)
+    assert_array_equal(again.predict_proba(X), by_object.predict_proba(X))
+    for name in ("adam", "adagrad", "ftrl", "nadam", "adamax", "lion"):
+        one, two = (head(optimizer=name, epochs=2).fit(X, y) for _ in range(2))
+        assert_array_equal(one.predict_proba(X), two.predict_proba(X), err_msg=name)
+
+
+def test_optimizer_with_averaged_weights():
+    X, y = data()
+    plain, averaged = (
+        keras.optimizers.SGD(0.05, use_ema=use_ema, ema_momentum=0.9)
+        for use_ema in (False, True)
+    )
+    plain = head(optimizer=plain, learning_rate=None).fit(X, y)
+    averaged = head(optimizer=averaged, learning_rate=None).fit(X, y)
+    assert plain.loss_curve_ == averaged.loss_curve_
+    assert (plain.predict_proba(X) != averaged.predict_proba(X)).any()
+
+
+def test_an_optimizer_that_cannot_be_rebuilt_is_refused():
+    class Own(keras.optimizers.SGD):
+        pass
+
+    X, y = data()
+    with pytest.raises(ValueError, match=r"'optimizer' parameter.*register_keras"):
+        head(optimizer=Own(), learning_rate=None).fit(X, y)
+
+
+def test_learning_rate_and_schedule():
+    X, y = data()
+    slow, fast = (head(learning_rate=r).fit(X, y) for r in (1e-6, 1e-2))
+    assert slow.loss_curve_[-1] > fast.loss_curve_[-1] + 0.1
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+    optimizer = keras.optimizers.RMSprop(schedule)
+    one, two = (
+        head(optimizer=optimizer, learning_rate=None).fit(X, y) for _ in range(2)
+    )
+    assert one.history_ == two.history_
+    assert one.history_ != fast.history_
+
+
+def rates_of(classifier, X, y):
+    """The learning rate in each epoch of a fit."""
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    clone(classifier).set_params(callbacks=[Watch]).fit(X, y)
+    return rates
+
+
+def test_learning_rate_falls_along_a_cosine():
+    X, y = data()
+    falling = head(learning_rate_schedule="cosine", epochs=4)
+    expected = 0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
+    assert_allclose(rates_of(falling, X, y), expected, rtol=1e-6)
+    assert_allclose(rates_of(head(), X, y), 6 * [0.01], rtol=1e-6)
+    again = clone(falling).set_params(warm_start=True).fit(X, y)
+    rates = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(
+            float(watch.model.optimizer.learning_rate)
+        )
+    )
+    again.set_params(callbacks=[watch]).fit(X, y)
+    assert_allclose(rates, expected, rtol=1e-6)  # anew, after another 4 epochs
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+    falling.set_params(optimizer=keras.optimizers.SGD(schedule), learning_rate=None)
+    with pytest.raises(
+        ValueError, match="learning_rate_schedule='cosine' needs a rate"
+    ):
+        falling.fit(X, y)

@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from _heads import data, head
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skvision._nets import layers, programs
+from skvision._training import loop
+
+
+def test_same_steps_as_keras(monkeypatch):
+    # Without dropout, with the same initial weights and order, Keras' own training
+    # loop must end with the same weights.
+    X, y = data(n_samples=56)
+    classifier = head(
+        dropout=0.0, epochs=3, l1=1e-3, l2=1e-2, class_weight={0: 1.0, 1: 3.0}
+    )
+    initial = []
+    original = programs.Program.initial_weights
+    monkeypatch.setattr(
+        programs.Program,
+        "initial_weights",
+        lambda self, seed: initial.append(original(self, seed)) or initial[0],
+    )
+    classifier.fit(X, y)
+
+    regularizer = keras.regularizers.L1L2(1e-3, 1e-2)
+    dense = keras.layers.Dense
+    model = keras.Sequential(
+        [
+            dense(16, activation="relu", kernel_regularizer=regularizer),
+            dense(1, activation="sigmoid", kernel_regularizer=regularizer),
+        ]
+    )
+    model.build((None, 10))
+    model.set_weights(initial[0])
+    model.compile(
+        keras.optimizers.RMSprop(0.01), "binary_crossentropy", metrics=["accuracy"]
+    )
+    weight = np.where(y == 1, 3.0, 1.0)
+    weight /= weight.mean()
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    for epoch in range(3):
+        order = np.random.default_rng([seed, loop.SHUFFLE, epoch])
+        order = order.permutation(len(y))
+        history = model.fit(
+            X[order],
+            y[order],
+            sample_weight=weight[order],
+            batch_size=16,
+            shuffle=False,
+            verbose=0,
+        )
+    for ours, theirs in zip(classifier._weights, model.get_weights(), strict=True):
+        assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert_allclose(classifier.loss_curve_[-1], history.history["loss"], rtol=1e-3)
+
+
+def test_dropout_drops_and_keeps_the_mean():
+    layer = layers.Dropout("dropout", position=0)
+    layer.rate.assign(0.3)
+    layer.seed.assign([1, 2])
+    ones = tf.ones((200, 100))
+    dropped = layer(ones, training=True).numpy()
+    assert abs((dropped == 0).mean() - 0.3) < 0.02
+    assert_allclose(dropped[dropped > 0], 1 / 0.7, rtol=1e-6)
+    assert_array_equal(layer(ones, training=True).numpy(), dropped)
+    layer.seed.assign([1, 3])
+    assert (layer(ones, training=True).numpy() != dropped).any()
+    assert_array_equal(layer(ones).numpy(), ones)
+
+
+def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
+    X, y = data()
+    built = []
+    original = programs.Program.__init__
+
+    def counting(self, *args):
+        built.append(args)
+        original(self, *args)
+
+    monkeypatch.setattr(programs.Program, "__init__", counting)
+    for dropout, l2, rate in [(0.1, 0, 0.1), (0.2, 0.1, 0.2), (0.3, 0.2, 0.3)]:
+        classifier = head(
+            hidden_units=(5, 4), dropout=dropout, l2=l2, learning_rate=rate
+        )
+        classifier.fit(X, y).predict(X)
+    assert len(built) == 2  # one to train, one to predict
+    for units in range(3, 3 + programs.MAX_IDLE_PROGRAMS + 3):
+        head(hidden_units=(units,), epochs=1).fit(X, y)
+    idle = sum(len(programs) for programs in programs._idle.values())
+    assert idle <= programs.MAX_IDLE_PROGRAMS + 3
+
+
+@pytest.mark.slow
+def test_memory_of_repeated_fits_does_not_grow():
+    psutil = pytest.importorskip("psutil")
+    X, y = data()
+    process = psutil.Process()
+    memory = []
+    for i in range(50):
+        head(epochs=2, dropout=i / 100, l2=i / 1000).fit(X, y).predict(X)
+        memory.append(process.memory_info().rss / 2**20)
+    assert (memory[-1] - memory[5]) / 44 <= 0.5  # MB a fit
