@@ -21,7 +21,7 @@ extensions = [
     "myst_parser",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "notes"]
 myst_heading_anchors = 3
 
 html_theme = "pydata_sphinx_theme"
