@@ -1,9 +1,12 @@
-"""The search for settings of the convnet from scratch: see docs/benchmarks.md.
+"""Hyperparameter search for `ScratchCNNClassifier`; results in docs/benchmarks.md.
 
-``python tests/benchmarks/search_scratch_cnn.py FOLDER cv SIZE EPOCHS NAME ...`` trains
-candidates on a part of the training images, and prints their accuracy on the rest.
-``... FOLDER final SIZE EPOCHS NAME SEED ...`` trains on all of them, and measures
-on the validation images once.
+``search_scratch_cnn.py FOLDER cv SIZE EPOCHS NAME...``, run with Python, trains
+candidates on 70% of the training images and prints their accuracy on the other 30%.
+``... FOLDER final SIZE EPOCHS NAME SEED...`` trains one candidate on all training
+images, once per seed, and prints its accuracy on the validation images.
+
+FOLDER has the subfolders train and validation; SIZE is the image size in pixels; NAME
+is a key of `CANDIDATES`.
 """
 
 import sys
@@ -18,7 +21,7 @@ from skvision._images.inputs import check_images
 from skvision._training.image_data import ImageData, predicted_views
 from skvision.datasets import load_image_files
 
-POST = {"shear_range": 11.5, "zoom_range": 0.2, "horizontal_flip": True}
+CHOLLET = {"shear_range": 11.5, "zoom_range": 0.2, "horizontal_flip": True}
 STRONG = {
     "rotation_range": 15,
     "width_shift_range": 0.1,
@@ -47,13 +50,13 @@ AVERAGED = {
     "batch_size": 32,
 }
 
-# Each is a change to the post's settings: augmentation, optimizer, and the rest.
+# Changes to the settings of Chollet (2016), which are "post".
 CANDIDATES = {
     "post": {},
     "post, latest weights": {"ema_momentum": None},
     "post, as written": {
         "interpolation": "nearest",
-        "augmenter": POST | {"shear_range": 0.2},
+        "augmenter": CHOLLET | {"shear_range": 0.2},
         "ema_momentum": None,
     },
     "adam": ADAM,
@@ -70,8 +73,8 @@ CANDIDATES = {
 
 
 def optimizer(name):
-    """Keras' optimizer of this name, "adamw" with more decay of the weights."""
-    from skvision._nets.backend import keras  # with oneDNN, unlike Keras alone
+    """Return Keras' optimizer of this name; "adamw" has a weight decay of 0.1."""
+    from skvision._nets.backend import keras  # enables oneDNN, unlike `import keras`
 
     if name != "adamw":
         return keras.optimizers.get(name)
@@ -79,8 +82,8 @@ def optimizer(name):
 
 
 def train(settings, size, epochs, train, validation, seed):
-    """Return the fitted classifier, and its accuracy after each epoch."""
-    settings = {"optimizer": "rmsprop", "augmenter": POST} | settings
+    """Return the validation accuracy after each epoch, and the fitted classifier."""
+    settings = {"optimizer": "rmsprop", "augmenter": CHOLLET} | settings
     classifier = ScratchCNNClassifier(
         image_size=(size, size),
         epochs=epochs,
@@ -96,8 +99,11 @@ def train(settings, size, epochs, train, validation, seed):
     return np.array(classifier.history_["val_accuracy"]), classifier
 
 
-def accuracy_with_mirror_images(X, y, size, interpolation, last_epochs, accuracies):
-    """Return a callback that appends the accuracy after each of the last epochs."""
+def flip_averaged_accuracy(X, y, size, interpolation, last_epochs, accuracies):
+    """Return a callback that appends the accuracy after each of the last epochs.
+
+    Predictions are averaged over each image and its mirror image.
+    """
     from skvision._nets.backend import keras, tf
 
     images = ImageData(check_images(X), (size, size), interpolation, None).load()
@@ -121,6 +127,7 @@ def accuracy_with_mirror_images(X, y, size, interpolation, last_epochs, accuraci
 
 
 def cross_validate(files, names, size, epochs, n_splits):
+    """Print the accuracy of each candidate on held-out training images."""
     splits = StratifiedShuffleSplit(n_splits, test_size=0.3, random_state=0)
     splits = list(splits.split(files.data, files.target))
     X, y = np.array(files.data), np.array(files.target)
@@ -131,8 +138,8 @@ def cross_validate(files, names, size, epochs, n_splits):
             by_epoch, classifier = train(CANDIDATES[name], size, epochs, *parts, seed)
             scores.append(by_epoch)
             print(
-                f"  {name}, fold {seed}: {by_epoch[9::10].round(3)}, with mirror "
-                f"images {classifier.score(*parts[1]):.4f}",
+                f"  {name}, fold {seed}: {by_epoch[9::10].round(3)}, "
+                f"flip-averaged {classifier.score(*parts[1]):.4f}",
                 flush=True,
             )
         last = np.mean([s[-5:].mean() for s in scores])
@@ -142,19 +149,20 @@ def cross_validate(files, names, size, epochs, n_splits):
 
 
 def measure(root, name, seeds, size, epochs):
+    """Print the accuracy of a candidate on the validation images, for each seed."""
     files, held = (load_image_files(root / part) for part in ("train", "validation"))
     for seed in map(int, seeds):
         parts = (files.data, files.target), (held.data, held.target)
-        settings, with_mirror_images = dict(CANDIDATES[name]), []
+        settings, flip_averaged = dict(CANDIDATES[name]), []
         interpolation = settings.get("interpolation", "bilinear")
-        args = *parts[1], size, interpolation, 10, with_mirror_images
-        settings["callbacks"] = [accuracy_with_mirror_images(*args)]
+        args = *parts[1], size, interpolation, 10, flip_averaged
+        settings["callbacks"] = [flip_averaged_accuracy(*args)]
         by_epoch, classifier = train(settings, size, epochs, *parts, seed)
         print(
             f"{name}, seed {seed}: {by_epoch[-10:].mean():.4f} over the last ten, "
-            f"{np.mean(with_mirror_images):.4f} with mirror images; "
+            f"{np.mean(flip_averaged):.4f} flip-averaged; "
             f"{by_epoch[-1]:.4f} and {classifier.score(*parts[1]):.4f} after the last; "
-            f"by tens {by_epoch[9::10].round(3)}",
+            f"every tenth epoch {by_epoch[9::10].round(3)}",
             flush=True,
         )
 

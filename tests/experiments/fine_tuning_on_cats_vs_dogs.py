@@ -1,13 +1,19 @@
-"""Fine-tuning on the post's images, with the real weights: accuracies by epoch.
+"""Fine-tuning VGG16 on cats and dogs with ImageNet weights; see docs/benchmarks.md.
 
-``python tests/benchmarks/fine_tuning_on_cats_vs_dogs.py FOLDER SETTINGS CACHE SEED...``
-with the folder of the images (train/ and validation/), "flips", "views", "post",
-"longer" or "keras", and a folder for the feature store, takes 3 to 10 minutes for the
-store and 2 to 7 for each seed of "flips" on 2 cores. "longer" is "post" with more views
-and epochs, "keras" is "post" with Keras' layers, optimizers and `fit`, on the same
-views. No fit depends on the validation data.
-"curve" is "views" with 1, 2 and 4 views, on one half of the training images, measured
-on the other half.
+``fine_tuning_on_cats_vs_dogs.py FOLDER SETTINGS CACHE SEED...``, run with Python,
+prints the validation accuracy after each epoch. FOLDER has the subfolders train and
+validation; CACHE is a folder for the feature store. SETTINGS is one of
+
+- "flips": the defaults, augmented with horizontal flips;
+- "views": the defaults, with the augmentation of Chollet (2016);
+- "post": the recipe of Chollet (2016), with three augmented views and 9 epochs;
+- "longer": "post" with six views and 24 epochs;
+- "keras": "post" with Keras' layers, optimizers and `fit`, on the same views;
+- "curve": "views" with 1, 2 and 4 views, trained on one half of the training images and
+  evaluated on the other half.
+
+The validation data do not influence training. On 2 cores, filling the store takes 3 to
+10 minutes, and each seed of "flips" 2 to 7 minutes.
 """
 
 import itertools
@@ -23,12 +29,14 @@ from skvision import FineTunedVGGClassifier, ImageAugmenter
 from skvision._nets.programs import predict_logits
 from skvision.datasets import load_image_files
 
-POST = ImageAugmenter(shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True)
+CHOLLET = ImageAugmenter(
+    shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True
+)
 SETTINGS = {
     "flips": {"augmenter": ImageAugmenter(horizontal_flip=True)},
-    "views": {"augmenter": POST},
-    "post": {  # but for the number of epochs, and of views
-        "augmenter": POST,
+    "views": {"augmenter": CHOLLET},
+    "post": {  # except for the number of epochs and views
+        "augmenter": CHOLLET,
         "n_augmented_views": 3,
         "preprocessing": "rescale",
         "interpolation": "nearest",
@@ -45,14 +53,14 @@ SETTINGS["longer"] = SETTINGS["post"] | {"n_augmented_views": 6, "epochs": 24}
 
 
 def by_keras(train, validation, cache, seed):
-    """Accuracies on the validation images by epoch, all trained by Keras."""
+    """Train with Keras and return the validation accuracy after each epoch."""
     import keras
 
     settings = SETTINGS["post"]
     ours = FineTunedVGGClassifier(**settings, cache_dir=cache, random_state=seed)
     seed_of_views = ours._draw_seed()
-    maps = ours._check_data(train.data, reset=True).load(seed_of_views)
-    maps_val = ours._check_data(validation.data, reset=False).load()
+    features = ours._check_data(train.data, reset=True).load(seed_of_views)
+    features_val = ours._check_data(validation.data, reset=False).load()
 
     keras.utils.set_random_seed(seed)
     shape = (150, 150, 3)
@@ -78,11 +86,11 @@ def by_keras(train, validation, cache, seed):
         return network
 
     class Batches(keras.utils.PyDataset):
-        """The maps, in training of another view of each image in each epoch."""
+        """Feature maps; with a seed, each epoch uses a different view of each image."""
 
-        def __init__(self, maps, y, seed=None):
+        def __init__(self, data, y, seed=None):
             super().__init__()
-            self.maps, self.y, self.seed, self.epoch = maps, y, seed, 0
+            self.data, self.y, self.seed, self.epoch = data, y, seed, 0
             self.order = np.arange(len(y))
 
         def __len__(self):
@@ -91,31 +99,40 @@ def by_keras(train, validation, cache, seed):
         def __getitem__(self, number):
             some = self.order[16 * number : 16 * number + 16]
             randomness = None if self.seed is None else (self.seed, self.epoch)
-            return self.maps.batch(some, randomness), self.y[some]
+            return self.data.batch(some, randomness), self.y[some]
 
         def on_epoch_end(self):
             if self.seed is not None:
                 self.epoch += 1
                 self.order = np.random.default_rng(self.epoch).permutation(self.order)
 
-    training = Batches(maps, train.target, seed_of_views)
-    training.order = np.random.default_rng(0).permutation(training.order)
-    measured = Batches(maps_val, validation.target)
-    features = block.predict(Batches(maps, train.target), verbose=0)
+    train_batches = Batches(features, train.target, seed_of_views)
+    order = np.random.default_rng(0).permutation(train_batches.order)
+    train_batches.order = order
+    val_batches = Batches(features_val, validation.target)
+    head_inputs = block.predict(Batches(features, train.target), verbose=0)
     compiled(head, "rmsprop").fit(
-        features, train.target, batch_size=16, epochs=settings["head_epochs"], verbose=0
+        head_inputs,
+        train.target,
+        batch_size=16,
+        epochs=settings["head_epochs"],
+        verbose=0,
     )
-    accuracy = compiled(model, "sgd").evaluate(measured, verbose=0)[1]
+    accuracy = compiled(model, "sgd").evaluate(val_batches, verbose=0)[1]
     optimizer = keras.optimizers.SGD(settings["learning_rate"], momentum=0.9)
     epochs = settings["epochs"]
     history = compiled(model, optimizer).fit(
-        training, validation_data=measured, epochs=epochs, shuffle=False, verbose=2
+        train_batches,
+        validation_data=val_batches,
+        epochs=epochs,
+        shuffle=False,
+        verbose=2,
     )
     return [accuracy, *history.history["val_accuracy"]]
 
 
 def measure(name, settings, train, validation, cache, seed):
-    """Fit, print all figures in a line, and return the accuracy of the predictions."""
+    """Fit, print the results on one line, and return the accuracy of `predict`."""
     start = time.perf_counter()
     classifier = FineTunedVGGClassifier(
         **settings, cache_dir=cache, random_state=seed, verbose=2
@@ -129,7 +146,7 @@ def measure(name, settings, train, validation, cache, seed):
     proba = classifier.predict_proba(validation[0])
     accuracy = accuracy_score(validation[1], proba[:, 1] > 0.5)
     print(
-        f"{name}, seed {seed}: head alone {head[-1]}, then {fine_tuning}; predictions "
+        f"{name}, seed {seed}: head {head[-1]}, fine-tuning {fine_tuning}; predictions "
         f"{accuracy:.4f}, cross-entropy {log_loss(validation[1], proba):.4f} "
         f"({seconds:.0f} s); {effect_of_float16(classifier, validation)}",
         flush=True,
@@ -138,33 +155,34 @@ def measure(name, settings, train, validation, cache, seed):
 
 
 def effect_of_float16(classifier, validation):
-    """What changes in predictions when the maps are rounded as stored views are."""
+    """Describe how rounding the feature maps to float16 changes predictions."""
     X, y = validation
-    maps = classifier._check_data(X, reset=False).load()
+    features = classifier._check_data(X, reset=False).load()
     exact, rounded = (
         predict_logits(classifier._network, classifier._weights, data, 16)[:, 0]
-        for data in (maps, Rounded(maps))
+        for data in (features, Rounded(features))
     )
     accuracies = [np.mean((logits > 0) == y) for logits in (exact, rounded)]
     return (
-        f"maps as float16: accuracy {accuracies[1]:.4f} for {accuracies[0]:.4f}, "
-        f"logits differ by {np.abs(rounded - exact).max():.4f} at most, their standard "
-        f"deviation is {exact.std():.2f}"
+        f"feature maps as float16: accuracy {accuracies[1]:.4f} instead of "
+        f"{accuracies[0]:.4f}; logits differ by up to "
+        f"{np.abs(rounded - exact).max():.4f}, their standard deviation is "
+        f"{exact.std():.2f}"
     )
 
 
 class Rounded:
-    """`FrozenMaps` whose numbers went through float16."""
+    """`FrozenMaps` rounded to float16."""
 
-    def __init__(self, maps):
-        self.maps = maps
-        self.most_rows_to_predict = maps.most_rows_to_predict
+    def __init__(self, data):
+        self.data = data
+        self.most_rows_to_predict = data.most_rows_to_predict
 
     def __len__(self):
-        return len(self.maps)
+        return len(self.data)
 
     def batch(self, indices):
-        return self.maps.batch(indices).astype(np.float16).astype(np.float32)
+        return self.data.batch(indices).astype(np.float16).astype(np.float32)
 
 
 def main(folder, settings, cache, *seeds):
