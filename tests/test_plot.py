@@ -41,7 +41,8 @@ HISTORY = {
     "val_accuracy": [0.6, 0.7, 0.65],
 }
 CLASSES = ["ant", "bee", "cow"]
-# Right and sure, wrong and sure, wrong and unsure, right and unsure.
+# Correct and confident, wrong and confident, wrong and uncertain, correct and
+# uncertain.
 PROBA = [[0.9, 0.1, 0.0], [0.2, 0.0, 0.8], [0.4, 0.3, 0.3], [0.25, 0.35, 0.4]]
 Y_TRUE = ["ant", "bee", "bee", "cow"]
 
@@ -58,7 +59,7 @@ def four(pixels):
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
-    """A classifier that answers with `table`, whatever it is asked."""
+    """A classifier that returns `table` for any input."""
 
     def __init__(self, method="predict_proba", table=PROBA, classes=CLASSES):
         self.method = method
@@ -117,7 +118,7 @@ MAKERS = [make_augmentation, make_history, make_predictions, make_saliency]
 
 @pytest.fixture(params=MAKERS)
 def make(request, pixels):
-    """A function that makes a display, with the keywords of `plot`."""
+    """A function that creates a display and passes keyword arguments to `plot`."""
     return lambda **kwargs: request.param(pixels, **kwargs)
 
 
@@ -137,12 +138,12 @@ def test_without_matplotlib_the_error_names_the_extra(make, monkeypatch):
         make()
 
 
-def test_nothing_is_shown(make, monkeypatch):
+def test_does_not_call_show(make, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: pytest.fail("show was called"))
     make()
 
 
-def test_plot_returns_the_display_and_draws_anew(make):
+def test_plot_returns_the_display_and_draws_again(make):
     display = make()
     first = display.figure_
     assert display.plot() is display
@@ -150,34 +151,36 @@ def test_plot_returns_the_display_and_draws_anew(make):
     assert all(ax.figure is display.figure_ for ax in display.axes_)
 
 
-def test_axes_of_the_user(make):
+def test_axes_passed_by_the_user(make):
     n = len(make().axes_)
     figure, axes = plt.subplots(1, n)
     display = make(ax=axes)
     assert list(display.axes_) == list(axes)
     assert display.figure_ is figure
     _, axes = plt.subplots(1, n + 1)
-    with pytest.raises(ValueError, match=f"each plot, {n} here.* Got {n + 1} axes"):
+    with pytest.raises(
+        ValueError, match=f"axes per plot, {n} in total. Got {n + 1} axes"
+    ):
         make(ax=axes)
 
 
 @pytest.mark.parametrize("make", [make_augmentation, make_predictions, make_saliency])
-def test_grid_in_the_place_of_one_axes(make, pixels):
+def test_grid_replaces_a_single_axes(make, pixels):
     figure, (left, right) = plt.subplots(1, 2)
     display = make(pixels, ax=right, n_cols=2)
     assert display.figure_ is figure
     figure.canvas.draw()
     middle = left.get_position().x1
     assert all(ax.get_position().x0 > middle for ax in display.axes_)
-    with pytest.raises(ValueError, match="'ax' must be made by subplots"):
+    with pytest.raises(ValueError, match="'ax' must be created by subplots"):
         make(pixels, ax=plt.figure().add_axes((0, 0, 1, 1)))
 
 
 @pytest.mark.parametrize("make", [make_augmentation, make_predictions, make_saliency])
-def test_columns_and_keywords(make, pixels):
+def test_n_cols_and_im_kw(make, pixels):
     display = make(pixels, n_cols=2, im_kw={"alpha": 0.5})
-    places = [ax.get_subplotspec() for ax in display.axes_]
-    rows_and_columns = [(p.rowspan.start, p.colspan.start) for p in places]
+    specs = [ax.get_subplotspec() for ax in display.axes_]
+    rows_and_columns = [(s.rowspan.start, s.colspan.start) for s in specs]
     assert rows_and_columns == [(0, 0), (0, 1), (1, 0)]
     assert [artist.get_alpha() for artist in display.images_] == [0.5] * 3
     with pytest.raises(ValueError, match="n_cols == 0, must be >= 1"):
@@ -203,21 +206,21 @@ class TestAugmentationDisplay:
         assert frames == [True] + [False] * 5
         assert_array_equal(display.images_[0].get_array(), pixels[0])
 
-    def test_shows_what_preview_returns(self, paths):
+    def test_same_images_as_preview(self, paths):
         expected = self.augmenter.preview(paths[0], n_images=5, random_state=0)
         display = self.display(paths[0])
         assert_array_equal(display.images, expected)
         for artist, image in zip(display.images_[1:], expected, strict=True):
             assert_array_equal(artist.get_array(), image)
 
-    def test_path_and_array_give_the_same(self, paths, pixels):
+    def test_path_and_array_are_equivalent(self, paths, pixels):
         expected = self.display(paths[0]).images
         assert_array_equal(self.display(pixels[0]).images, expected)
 
     def test_grey_array(self, pixels):
         assert self.display(pixels[0, ..., 0]).original.shape == (40, 36, 3)
 
-    def test_size(self, paths, tmp_path):
+    def test_image_size(self, paths, tmp_path):
         path = tmp_path / "large.jpg"
         Image.new("RGB", (2000, 500)).save(path)
         assert self.display(path).original.shape == (80, 320, 3)
@@ -226,7 +229,7 @@ class TestAugmentationDisplay:
         with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
             self.display(path, image_size=30)
 
-    def test_from_estimator_shows_what_the_network_sees(self, paths):
+    def test_from_estimator_matches_the_input_of_the_network(self, paths):
         classifier = ScratchCNNClassifier(
             image_size=(24, 30), interpolation="nearest", augmenter=self.augmenter
         )
@@ -320,7 +323,9 @@ class TestTrainingHistoryDisplay:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             TrainingHistoryDisplay.from_estimator(DenseHeadClassifier())
         logistic = LogisticRegression().fit(*features)
-        with pytest.raises(TypeError, match="LogisticRegression keeps no 'history_'"):
+        with pytest.raises(
+            TypeError, match="LogisticRegression has no attribute 'history_'"
+        ):
             TrainingHistoryDisplay.from_estimator(make_pipeline(logistic))
         with pytest.raises(ValueError, match=r"Got the keys \['loss', 'acc'\]"):
             TrainingHistoryDisplay.from_history({"loss": [1.0], "acc": [1.0]})
@@ -352,14 +357,14 @@ class TestImagePredictionDisplay:
         for artist, i in zip(display.images_, display.indices, strict=True):
             assert_array_equal(artist.get_array(), four[i])
 
-    def test_wrong_ones_come_before_right_ones_that_are_less_sure(self, pixels):
+    def test_wrong_before_correct_and_less_confident(self, pixels):
         proba = [[0.34, 0.33, 0.33], [0.55, 0.45, 0.0]]
         display = self.from_predictions(pixels[:2], ["ant", "bee"], proba)
         assert_array_equal(display.indices, [1, 0])
 
-    def test_wrong_ones_have_another_colour(self, four):
-        wrong, also_wrong, right, also_right = colors(self.from_predictions(four))
-        assert wrong == also_wrong != right == also_right
+    def test_wrong_predictions_are_coloured(self, four):
+        wrong, also_wrong, correct, also_correct = colors(self.from_predictions(four))
+        assert wrong == also_wrong != correct == also_correct
 
     @pytest.mark.parametrize(
         "order, expected", [("uncertain", [2, 3, 1, 0]), ("given", [0, 1, 2, 3])]
@@ -367,11 +372,11 @@ class TestImagePredictionDisplay:
     def test_other_orders(self, four, order, expected):
         assert_array_equal(self.from_predictions(four, order=order).indices, expected)
 
-    def test_number_of_images(self, four):
+    def test_n_images(self, four):
         assert_array_equal(self.from_predictions(four, n_images=2).indices, [1, 2])
         assert len(self.from_predictions(four, n_images=9).axes_) == 4
 
-    def test_without_true_classes_the_least_certain_come_first(self, four):
+    def test_least_certain_first_without_true_classes(self, four):
         display = self.from_predictions(four, None)
         assert titles(display) == [
             "ant (0.40)",
@@ -381,7 +386,7 @@ class TestImagePredictionDisplay:
         ]
         assert len(set(colors(display))) == 1
 
-    def test_labels_instead_of_probabilities(self, four):
+    def test_predicted_classes_instead_of_probabilities(self, four):
         y_pred = ["ant", "cow", "bee", "ant"]
         display = self.from_predictions(four, y_pred=y_pred, classes=None)
         assert titles(display) == [
@@ -391,7 +396,7 @@ class TestImagePredictionDisplay:
             "bee\ncorrect",
         ]
 
-    def test_classes_are_by_default_those_that_occur(self, four):
+    def test_default_classes_are_those_in_y_true(self, four):
         assert titles(self.from_predictions(four, classes=None)) == titles(
             self.from_predictions(four)
         )
@@ -403,7 +408,7 @@ class TestImagePredictionDisplay:
         )
         assert titles(display) == titles(self.from_predictions(four))
 
-    def test_names_of_any_kind(self, four):
+    def test_unusual_class_names(self, four):
         classes = ["$c_^{$", "Staffordshire bullterrier", "a\\b"]
         display = self.from_predictions(four, None, classes=classes)
         display.figure_.canvas.draw()
@@ -420,18 +425,20 @@ class TestImagePredictionDisplay:
         for left, right in pairwise(boxes):
             assert left.x1 < right.x0
 
-    def test_image_is_upright_in_its_proportions_and_small(self, tmp_path):
+    def test_image_is_upright_and_downscaled(self, tmp_path):
         exif = Image.Exif()
         exif[0x0112] = 6
         image = Image.new("RGB", (1200, 900), "black")
-        image.paste("white", (0, 0, 600, 900))  # the left half, which is on top then
+        image.paste(
+            "white", (0, 0, 600, 900)
+        )  # left half, which EXIF rotates to the top
         image.save(tmp_path / "turned.jpg", exif=exif)
         display = self.from_predictions([tmp_path / "turned.jpg"], None, PROBA[:1])
         shown = display.images_[0].get_array()
         assert shown.shape == (320, 240, 3)
         assert shown[:150].min() > 250 and shown[170:].max() < 5
 
-    def test_titles_are_in_line_above_images_of_any_shape(self, tmp_path):
+    def test_titles_are_aligned_for_images_of_any_shape(self, tmp_path):
         sizes = [(60, 20), (20, 60), (40, 40)]
         for i, size in enumerate(sizes):
             Image.new("RGB", size).save(tmp_path / f"{i}.png")
@@ -471,14 +478,14 @@ class TestImagePredictionDisplay:
         )
         assert_array_equal(display.indices, [2, 1, 3, 0])
 
-    def test_predict_alone(self, four):
+    def test_predict_only(self, four):
         estimator = Fixed("predict", ["ant", "cow", "bee", "ant"])
         display = ImagePredictionDisplay.from_estimator(estimator, four, Y_TRUE)
         assert_array_equal(display.indices, [1, 3, 0, 2])
         display = ImagePredictionDisplay.from_estimator(estimator, four)
         assert titles(display) == ["ant", "cow", "bee", "ant"]
 
-    def test_only_images_that_are_shown_are_read(self, paths, tmp_path):
+    def test_only_displayed_images_are_read(self, paths, tmp_path):
         X = [*paths[:3], tmp_path / "missing.png"]
         assert len(self.from_predictions(X, n_images=2).axes_) == 2
         with pytest.raises(ImageReadError, match=r"image 3 of X, .*missing\.png"):
@@ -489,11 +496,13 @@ class TestImagePredictionDisplay:
         with pytest.raises(NotFittedError, match="not fitted yet"):
             from_estimator(ScratchCNNClassifier(), four)
         table = pd.DataFrame({"path": ["a.png"], "size": [1]})
-        with pytest.raises(ValueError, match="something else, use from_predictions"):
+        with pytest.raises(
+            ValueError, match="input is not images, use from_predictions"
+        ):
             from_estimator(Fixed(), table)
         with pytest.raises(ValueError, match="returns 2 columns for 3 classes"):
             from_estimator(Fixed("decision_function", [[0, 1]] * 4), four)
-        with pytest.raises(ValueError, match="none of the classes: 0, 1"):
+        with pytest.raises(ValueError, match="unknown labels: 0, 1"):
             from_estimator(Fixed(), four, [0, 1, 1, 0])
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             from_estimator(Fixed(), four, Y_TRUE[:3])
@@ -501,15 +510,15 @@ class TestImagePredictionDisplay:
     @pytest.mark.parametrize(
         "kwargs, message",
         [
-            ({"order": "best"}, "order must be one of wrong, .*'best'"),
+            ({"order": "best"}, "'order' must be one of .*'wrong', .*'best'"),
             ({"n_images": 0}, "n_images == 0, must be >= 1"),
             ({"classes": ["ant", "bee"]}, "3 columns of .* there are 2 classes"),
             ({"y_true": None, "classes": None}, "there are 0 classes"),
             ({"y_true": Y_TRUE[:3]}, "inconsistent numbers of samples"),
-            ({"y_pred": np.array(PROBA) * 2}, "probabilities, from 0 to 1"),
-            ({"y_pred": np.array(PROBA) * np.nan}, "probabilities, from 0 to 1"),
-            ({"y_pred": ["eel"] * 4}, "none of the classes: 'eel'"),
-            ({"display_labels": ["a", "b"]}, "'display_labels' must have a name"),
+            ({"y_pred": np.array(PROBA) * 2}, "probabilities between 0 and 1"),
+            ({"y_pred": np.array(PROBA) * np.nan}, "probabilities between 0 and 1"),
+            ({"y_pred": ["eel"] * 4}, "unknown labels: 'eel'"),
+            ({"display_labels": ["a", "b"]}, "'display_labels' must have one name"),
         ],
     )
     def test_errors_of_from_predictions(self, four, kwargs, message):
@@ -522,7 +531,7 @@ class TestImagePredictionDisplay:
 
 @pytest.fixture(scope="module")
 def stripes():
-    """60 dark images with a bright stripe, and where it is: left or right."""
+    """60 dark images with a bright stripe, labelled by its side: left or right."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 60, (60, 32, 32, 3), dtype=np.uint8)
     y = np.array(["left", "right"])[np.arange(60) % 2]
@@ -540,7 +549,7 @@ def convnet(stripes):
     return classifier.fit(*stripes)
 
 
-def make_pipeline_of_features(pooling, *steps):
+def make_feature_pipeline(pooling, *steps):
     vgg16 = VGG16BottleneckTransformer(
         weights=None, image_size=(32, 32), layer="block2_pool", pooling=pooling
     )
@@ -548,7 +557,7 @@ def make_pipeline_of_features(pooling, *steps):
 
 
 class TestSaliencyDisplay:
-    def test_convnet_looks_at_the_stripe(self, convnet, stripes):
+    def test_convnet_saliency_is_on_the_stripe(self, convnet, stripes):
         X, y = stripes
         assert convnet.score(X, y) > 0.9
         display = SaliencyDisplay.from_estimator(convnet, X, n_images=30)
@@ -559,28 +568,28 @@ class TestSaliencyDisplay:
         assert (is_right == (y[:30] == "right")).mean() > 0.9
         assert_array_equal(np.max(display.saliencies, axis=(1, 2)), 1)
 
-    def test_gradient_is_that_of_the_logit(self, convnet, stripes):
-        """The mean gradient, against finite differences in the maps."""
+    def test_gradient_of_the_logit(self, convnet, stripes):
+        """Compare the mean gradient with finite differences of the feature maps."""
         X = stripes[0][:1]
         display = SaliencyDisplay.from_estimator(convnet, X, target="left")
         model = convnet.model_
         names = [layer.name for layer in model.layers]
-        at = names.index("conv_2") + 1
-        maps = X.astype("float32")
-        for layer in model.layers[1:at]:
-            maps = layer(maps)
-        maps, weights = np.array(maps), []
+        after_conv = names.index("conv_2") + 1
+        activations = X.astype("float32")
+        for layer in model.layers[1:after_conv]:
+            activations = layer(activations)
+        activations, weights = np.array(activations), []
 
-        def logit_of_left(maps):
-            for layer in model.layers[at:-1]:
-                maps = layer(maps)
-            return -float(maps[0, 0])
+        def left_logit(activations):
+            for layer in model.layers[after_conv:-1]:
+                activations = layer(activations)
+            return -float(activations[0, 0])
 
-        for k in range(maps.shape[-1]):
-            more = maps.copy()
-            more[..., k] += 1e-2
-            weights.append(logit_of_left(more) - logit_of_left(maps))
-        expected = np.maximum((maps[0] * weights).sum(axis=-1), 0)
+        for k in range(activations.shape[-1]):
+            shifted = activations.copy()
+            shifted[..., k] += 1e-2
+            weights.append(left_logit(shifted) - left_logit(activations))
+        expected = np.maximum((activations[0] * weights).sum(axis=-1), 0)
         assert_allclose(display.saliencies[0], expected / expected.max(), atol=0.02)
 
     def test_fine_tuned_network(self, pixels):
@@ -597,34 +606,36 @@ class TestSaliencyDisplay:
         assert titles(display) == ["1", "1"]
 
     @pytest.mark.parametrize("pooling", [None, "avg"])
-    def test_of_a_linear_model_every_map_counts_with_its_part(self, stripes, pooling):
+    def test_linear_model_weights_are_contributions_to_the_score(
+        self, stripes, pooling
+    ):
         X, y = stripes
-        model = make_pipeline_of_features(pooling, LogisticRegression())
+        model = make_feature_pipeline(pooling, LogisticRegression())
         model.fit(X, y)
         display = SaliencyDisplay.from_estimator(model, X, n_images=3)
-        maps = make_pipeline_of_features(None)[0].transform(X[:3])
-        maps = maps.reshape(3, 8, 8, 128)
+        feature_maps = make_feature_pipeline(None)[0].transform(X[:3])
+        feature_maps = feature_maps.reshape(3, 8, 8, 128)
         signs = np.where(model.predict(X[:3]) == "right", 1, -1)[:, None, None]
         coefficients = signs * model[-1].coef_.reshape(-1, 128)
-        values = maps.reshape(3, 64, 128)
+        values = feature_maps.reshape(3, 64, 128)
         if pooling == "avg":
             values = values.mean(axis=1, keepdims=True)
         weights = (values * coefficients).sum(axis=1)
-        expected = np.maximum(np.einsum("nhwk,nk->nhw", maps, weights), 0)
+        expected = np.maximum(np.einsum("nhwk,nk->nhw", feature_maps, weights), 0)
         expected /= expected.max(axis=(1, 2), keepdims=True)
         assert_allclose(display.saliencies, expected, atol=1e-3)
 
-    def test_any_classifier_after_the_features(self, stripes):
+    def test_any_classifier_on_features(self, stripes):
         X, y = stripes
         forest = RandomForestClassifier(n_estimators=10, random_state=0)
-        model = make_pipeline_of_features("avg", StandardScaler(), forest)
+        model = make_feature_pipeline("avg", StandardScaler(), forest)
         search = GridSearchCV(model, {"randomforestclassifier__max_depth": [2]}, cv=2)
         display = SaliencyDisplay.from_estimator(
             search.fit(X, y), X, n_images=2, display_labels=["links", "rechts"]
         )
         assert titles(display) == ["links", "rechts"]
 
-    def test_overlay_lies_on_the_image(self, convnet, stripes):
+    def test_overlay_covers_the_image(self, convnet, stripes):
         X, _ = stripes
         display = SaliencyDisplay.from_estimator(
             convnet, X[:1], overlay_kw={"alpha": 0.3}
@@ -640,11 +651,11 @@ class TestSaliencyDisplay:
             show(ScratchCNNClassifier(), X)
         with pytest.raises(ValueError, match=r"'target' must be one of the classes"):
             show(convnet, X, target="middle")
-        with pytest.raises(ValueError, match=r"name for each of the 2 classes"):
+        with pytest.raises(ValueError, match=r"Got 1 names for 2 classes"):
             show(convnet, X, display_labels=["one"])
         with pytest.raises(ValueError, match="n_images == 0"):
             show(convnet, X, n_images=0)
         flat = FunctionTransformer(lambda images: images.reshape(len(images), -1))
         other = make_pipeline(flat, LogisticRegression()).fit(X, y)
-        with pytest.raises(ValueError, match="needs a ScratchCNNClassifier, a Fine"):
+        with pytest.raises(ValueError, match="must be a ScratchCNNClassifier, a Fine"):
             show(other, X)

@@ -1,9 +1,9 @@
-"""Displays of images and of trainings, in the manner of scikit-learn's.
+"""Displays of images and training histories, following scikit-learn's Display API.
 
-A display holds the data of a plot. Its class methods `from_...` compute them and draw;
-`plot` draws again, elsewhere or otherwise. They need matplotlib, which is not installed
-with skvision itself but with ``pip install "scikit-vision[plot]"``. None of them calls
-``matplotlib.pyplot.show``.
+A display stores the data of a plot. Its `from_...` class methods compute the data and
+draw the plot; `plot` draws it again, on other axes or in another style. Displays
+require matplotlib, an optional dependency: ``pip install "scikit-vision[plot]"``. None
+of them calls ``matplotlib.pyplot.show``.
 """
 
 from skvision.plot._augmentation import AugmentationDisplay

@@ -1,4 +1,4 @@
-"""An image beside random transformations of it."""
+"""Display of an image and random transformations of it."""
 
 import os
 
@@ -9,40 +9,41 @@ from skvision._utils.validation import check_image_size
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
+    final_estimator,
     grid_axes,
-    last_step,
     read_for_display,
 )
 
 
 class AugmentationDisplay:
-    """An image beside random transformations of it.
+    """Visualization of an image and random transformations of it.
 
     It is recommended to use :meth:`from_augmenter` or :meth:`from_estimator` to create
-    one. All parameters are stored as attributes.
+    a display. All parameters are stored as attributes.
 
     Parameters
     ----------
     original : ndarray of shape (height, width, 3), dtype uint8
-        The image.
+        The original image.
 
     images : ndarray of shape (n_images, height, width, 3), dtype uint8
-        What became of it.
+        The transformed images.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_images + 1,) of matplotlib Axes
-        The original's axes, which has a title and a frame, and those of the others.
+        Axes of the original, which has a title and a frame, then of the transformed
+        images.
 
     figure_ : matplotlib Figure
-        Figure that contains the axes.
+        Figure containing the axes.
 
     images_ : list of matplotlib AxesImage
-        The original and the others.
+        The original and the transformed images.
 
     See Also
     --------
-    skvision.ImageAugmenter.preview : The same as arrays or files, in the image's size.
+    skvision.ImageAugmenter.preview : The same images, returned or saved to files.
 
     Examples
     --------
@@ -62,26 +63,26 @@ class AugmentationDisplay:
         self.images = images
 
     def plot(self, *, ax=None, n_cols=7, im_kw=None):
-        """Draw the images in a grid, the original first.
+        """Draw the images in a grid, starting with the original.
 
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=7
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : AugmentationDisplay
-            The display itself.
+            This display.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         images = [self.original, *self.images]
-        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_lines=1)
+        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_title_lines=1)
         self.images_ = [
             draw_image(ax, image, im_kw)
             for ax, image in zip(self.axes_, images, strict=True)
@@ -104,36 +105,36 @@ class AugmentationDisplay:
         n_cols=7,
         im_kw=None,
     ):
-        """Transform an image several times, and draw the results.
+        """Transform an image several times and draw the results.
 
         Parameters
         ----------
         augmenter : ImageAugmenter
-            The random transformations.
+            Generates the random transformations.
         image : str, os.PathLike or array-like
-            File of the image, or its pixels: uint8, of shape (height, width, 3) or
-            (height, width).
+            Path of the image, or its pixels as a uint8 array of shape
+            (height, width, 3) or (height, width).
         n_images : int, default=20
-            Number of results.
+            Number of transformed images.
         random_state : int, RandomState instance or None, default=None
-            Source of the random numbers. An int gives the same results at each call,
-            the first ones whatever `n_images`.
+            Controls the random transformations. Pass an int for reproducible results;
+            the first images then do not depend on `n_images`.
         image_size : tuple of (int, int) or None, default=None
-            Height and width, in pixels, that the image gets before it is transformed.
-            None keeps its proportions and makes its longer side at most 320 pixels.
-            Shifts that are given in pixels are pixels of this size.
+            Height and width, in pixels, to which the image is resized before it is
+            transformed. If None, its aspect ratio is kept and its longer side is at
+            most 320 pixels. Shifts in pixels refer to the resized image.
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=7
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : AugmentationDisplay
-            Display with the original and the results.
+            Display of the original and the transformed images.
 
         Raises
         ------
@@ -153,7 +154,7 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
-        original = _read(image, image_size, "bilinear")
+        original = _read_image(image, image_size, "bilinear")
         display = _transform(cls, augmenter, original, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
@@ -169,35 +170,36 @@ class AugmentationDisplay:
         n_cols=7,
         im_kw=None,
     ):
-        """Draw what a classifier sees of an image while it is trained.
+        """Draw an image as a classifier sees it during training.
 
-        The image is brought to the classifier's `image_size`, so its proportions may
-        change, and transformed by its `augmenter`.
+        The image is resized to the `image_size` of the classifier, which may change its
+        aspect ratio, and transformed by its `augmenter`.
 
         Parameters
         ----------
         estimator : estimator with the parameters `augmenter` and `image_size`
-            Such as :class:`~skvision.ScratchCNNClassifier`, fitted or not; also a
+            For example a :class:`~skvision.ScratchCNNClassifier`, fitted or not, a
             pipeline that ends with one, or a fitted search over one.
         image : str, os.PathLike or array-like
-            File of the image, or its pixels: uint8, of shape (height, width, 3) or
-            (height, width).
+            Path of the image, or its pixels as a uint8 array of shape
+            (height, width, 3) or (height, width).
         n_images : int, default=20
-            Number of results.
+            Number of transformed images.
         random_state : int, RandomState instance or None, default=None
-            Source of the random numbers. That of the classifier is not used.
+            Controls the random transformations. The `random_state` of the classifier is
+            not used.
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=7
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : AugmentationDisplay
-            Display with the original and the results.
+            Display of the original and the transformed images.
 
         Raises
         ------
@@ -222,20 +224,20 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        classifier = last_step(estimator)
+        classifier = final_estimator(estimator)
         augmenter = getattr(classifier, "augmenter", None)
         if augmenter is None:
             raise ValueError(
-                f"{type(classifier).__name__} has no augmenter to look at. Set its "
+                f"{type(classifier).__name__} has no augmenter. Set its "
                 "'augmenter' parameter to an ImageAugmenter, or use from_augmenter."
             )
-        original = _read(image, classifier.image_size, classifier.interpolation)
+        original = _read_image(image, classifier.image_size, classifier.interpolation)
         display = _transform(cls, augmenter, original, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
-def _read(image, image_size, interpolation):
-    """Return the image of a path or an array as uint8 array (height, width, 3)."""
+def _read_image(image, image_size, interpolation):
+    """Read a path or an array as a uint8 image of shape (height, width, 3)."""
     if isinstance(image, (str, os.PathLike)):
         images = check_images([image])
     else:
@@ -254,7 +256,7 @@ def _read(image, image_size, interpolation):
 
 
 def _transform(cls, augmenter, original, n_images, random_state):
-    """Return the display of an image and its transformations, not drawn yet."""
+    """Return a display of an image and its transformations, without drawing it."""
     parameters = augmenter.draw(n_images, original.shape[:2], random_state)
     copies = np.broadcast_to(original, (n_images, *original.shape))
     images = np.rint(augmenter.apply(copies, parameters)).astype(np.uint8)

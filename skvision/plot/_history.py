@@ -1,13 +1,13 @@
-"""Loss and accuracy of a training, epoch by epoch."""
+"""Display of the loss and accuracy per epoch."""
 
 from numbers import Integral
 
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skvision.plot._shared import check_axes, check_matplotlib, last_step
+from skvision.plot._shared import check_axes, check_matplotlib, final_estimator
 
-# Title of a plot -> keys of the history, labels of their lines.
+# Title of a plot -> {key in the history: label of its line}.
 _PLOTS = {
     "Loss": {"loss": "Training", "val_loss": "Validation"},
     "Accuracy": {"accuracy": "Training", "val_accuracy": "Validation"},
@@ -15,39 +15,39 @@ _PLOTS = {
 
 
 class TrainingHistoryDisplay:
-    """Loss and accuracy of a training, epoch by epoch.
+    """Visualization of the training and validation loss and accuracy per epoch.
 
-    It is recommended to use :meth:`from_estimator` or :meth:`from_history` to create
-    one. All parameters are stored as attributes.
+    It is recommended to use :meth:`from_estimator` or :meth:`from_history` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     history : dict of list of float
-        "loss" and "accuracy" by epoch; with validation data also "val_loss" and
+        "loss" and "accuracy" per epoch; with validation data also "val_loss" and
         "val_accuracy".
 
     best_epoch : int or None, default=None
-        Number of the best epoch, counted from 1; 0 is the state before the first.
+        The best epoch, counted from 1; 0 is the state before the first epoch.
 
     Attributes
     ----------
     axes_ : ndarray of shape (2,) of matplotlib Axes
-        The axes of the loss and that of the accuracy.
+        Axes of the loss and of the accuracy.
 
     figure_ : matplotlib Figure
-        Figure that contains the axes.
+        Figure containing the axes.
 
     lines_ : dict of str to matplotlib Line2D
-        The curves, by their keys in `history`.
+        The curves, by key of `history`.
 
     best_epoch_lines_ : list of matplotlib Line2D
-        The mark of the best epoch in both axes; empty if there is none.
+        Vertical line at the best epoch in each axes; empty if `best_epoch` is None.
 
     Notes
     -----
-    The training curves are taken during the epoch, with dropout and augmentation and on
-    average over changing weights; those of the validation at its end, without. So the
-    validation curve may be the better one.
+    Training metrics are averages over the epoch, while the weights change, and include
+    dropout and augmentation. Validation metrics are computed at the end of the epoch,
+    without either, so they can be better than the training metrics.
 
     Examples
     --------
@@ -72,14 +72,14 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         ax : array-like of 2 matplotlib Axes, default=None
-            The axes for the loss and for the accuracy. None makes a new figure.
+            Axes for the loss and for the accuracy. If None, a new figure is created.
         line_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.plot`, for all curves.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for all curves.
 
         Returns
         -------
         display : TrainingHistoryDisplay
-            The display itself.
+            This display.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         if ax is None:
@@ -96,7 +96,7 @@ class TrainingHistoryDisplay:
         return self
 
     def _plot_curves(self, ax, labels, line_kw):
-        """Draw the curves of one axes, and the best epoch."""
+        """Draw the curves of one axes and mark the best epoch."""
         from matplotlib.ticker import MaxNLocator
 
         style = {"marker": "."} | (line_kw or {})
@@ -118,46 +118,46 @@ class TrainingHistoryDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, phase="fine_tuning", ax=None, line_kw=None):
-        """Draw the history of a fitted classifier.
+        """Plot the training history of a fitted classifier.
 
         Parameters
         ----------
         estimator : fitted estimator
             Any classifier of skvision, a pipeline that ends with one, or a search over
-            one. Its best epoch is marked if it had `early_stopping`, which keeps the
-            weights of that epoch.
+            one. The best epoch is marked if the classifier was fitted with
+            `early_stopping`, which keeps the weights of that epoch.
         phase : {"head", "fine_tuning"}, default="fine_tuning"
             Which training of a `FineTunedVGGClassifier`. Only used with one.
         ax : array-like of 2 matplotlib Axes, default=None
-            The axes for the loss and for the accuracy. None makes a new figure.
+            Axes for the loss and for the accuracy. If None, a new figure is created.
         line_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.plot`, for all curves.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for all curves.
 
         Returns
         -------
         display : TrainingHistoryDisplay
-            Display with the history.
+            Display of the history.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If it is not one that keeps a history.
+            If the estimator has no `history_` attribute.
         ValueError
-            If `phase` is not one of the two.
+            If `phase` is invalid.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        classifier = last_step(estimator)
+        classifier = final_estimator(estimator)
         if not hasattr(classifier, "history_"):
             raise TypeError(
-                f"{type(classifier).__name__} keeps no 'history_'. Pass a fitted "
-                "classifier of skvision, such as ScratchCNNClassifier, a pipeline that "
-                "ends with one, or use from_history."
+                f"{type(classifier).__name__} has no attribute 'history_'. Pass a "
+                "fitted classifier of skvision, such as ScratchCNNClassifier, or a "
+                "pipeline that ends with one, or use from_history."
             )
         history = classifier.history_
-        # Without early stopping the weights are those of the last epoch.
+        # Without early stopping the final weights are those of the last epoch.
         best_epoch = classifier.best_epoch_ if classifier.early_stopping else None
         if "fine_tuning" in history:
             if phase not in history:
@@ -170,30 +170,30 @@ class TrainingHistoryDisplay:
 
     @classmethod
     def from_history(cls, history, best_epoch=None, *, ax=None, line_kw=None):
-        """Draw a history.
+        """Plot a training history.
 
         Parameters
         ----------
         history : dict of list of float
-            "loss" and "accuracy" by epoch; with validation data also "val_loss" and
-            "val_accuracy". What else is in it, is not drawn.
+            "loss" and "accuracy" per epoch; with validation data also "val_loss" and
+            "val_accuracy". Other keys are ignored.
         best_epoch : int or None, default=None
-            Number of the best epoch, counted from 1; 0 is the state before the first.
+            The best epoch, counted from 1; 0 is the state before the first epoch.
         ax : array-like of 2 matplotlib Axes, default=None
-            The axes for the loss and for the accuracy. None makes a new figure.
+            Axes for the loss and for the accuracy. If None, a new figure is created.
         line_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.plot`, for all curves.
+            Keyword arguments passed to `matplotlib.axes.Axes.plot` for all curves.
 
         Returns
         -------
         display : TrainingHistoryDisplay
-            Display with the history.
+            Display of the history.
 
         Raises
         ------
         ValueError
-            If the history lacks a curve of the training or has no epochs, or if the
-            best epoch is none of them.
+            If `history` lacks "loss" or "accuracy" or has no epochs, or if `best_epoch`
+            is out of range.
 
         Examples
         --------
@@ -206,12 +206,12 @@ class TrainingHistoryDisplay:
         check_matplotlib(f"{cls.__name__}.from_history")
         if not ("loss" in history and "accuracy" in history):
             raise ValueError(
-                "'history' must have the keys 'loss' and 'accuracy', as the attribute "
-                f"'history_' has. Got the keys {list(history)}."
+                "'history' must have the keys 'loss' and 'accuracy', like the fitted "
+                f"attribute 'history_'. Got the keys {list(history)}."
             )
         n_epochs = len(history["loss"])
         if n_epochs == 0:
-            raise ValueError("'history' must have at least one epoch. It has none.")
+            raise ValueError("'history' must have at least one epoch. Got none.")
         if best_epoch is not None:
             check_scalar(
                 best_epoch, "best_epoch", Integral, min_val=0, max_val=n_epochs

@@ -1,10 +1,15 @@
-"""Images beside what a classifier says of them."""
+"""Display of images and their predicted classes."""
 
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._images.inputs import check_images
-from skvision.plot._ranking import Ranking, check_options, label_scores, response
+from skvision.plot._ranking import (
+    Ranking,
+    check_options,
+    predict_scores,
+    scores_from_predictions,
+)
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
@@ -12,57 +17,58 @@ from skvision.plot._shared import (
     read_for_display,
 )
 
-# Width of an image, in inches. A label of more characters than this would reach into
-# the title of the next image.
+# Width of an image in inches, and the longest label that does not overlap the title of
+# the next image.
 _WIDTH, _MAX_LABEL = 2.0, 14
 
 
 class ImagePredictionDisplay:
-    """Images beside what a classifier says of them.
+    """Visualization of images with their predicted and true classes.
 
     It is recommended to use :meth:`from_estimator` or :meth:`from_predictions` to
-    create one. All parameters are stored as attributes.
+    create a display. All parameters are stored as attributes.
 
     Parameters
     ----------
     images : sequence of ndarray of shape (height, width, 3), dtype uint8
-        The images, each in its own size.
+        The images, which may differ in size.
 
     y_pred : array-like of shape (n_images,)
-        Their predicted classes, as they shall be called.
+        Predicted class of each image, as displayed.
 
     y_true : array-like of shape (n_images,), default=None
-        Their true classes.
+        True class of each image, as displayed.
 
     proba_pred : array-like of shape (n_images,), default=None
-        Probability of the predicted class of each.
+        Probability of the predicted class of each image.
 
     proba_true : array-like of shape (n_images,), default=None
-        Probability of the true class of each.
+        Probability of the true class of each image.
 
     indices : array-like of int of shape (n_images,), default=None
-        Where they stand in the `X` that they come from. For reference, not drawn.
+        Index of each image in the original `X`. For reference only, not drawn.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_images,) of matplotlib Axes
-        The axes of the images. The title is the predicted class and its probability;
-        then "correct" or, all in red, "true:", the true class and its probability.
+        Axes of the images. The title shows the predicted class and its probability,
+        followed by "correct" or, in red, by "true:" and the true class and its
+        probability.
 
     figure_ : matplotlib Figure
-        Figure that contains the axes.
+        Figure containing the axes.
 
     images_ : list of matplotlib AxesImage
         The images.
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : How often which class is taken for which.
+    sklearn.metrics.ConfusionMatrixDisplay : Counts of predicted against true classes.
 
     Notes
     -----
-    Images are shown as they are in the file, upright and in their own proportions,
-    which need not be what the classifier saw; large ones are reduced.
+    Images are displayed upright and with their original aspect ratio, which may differ
+    from what the classifier saw. Large images are downscaled.
 
     Examples
     --------
@@ -107,27 +113,29 @@ class ImagePredictionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=5
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : ImagePredictionDisplay
-            The display itself.
+            This display.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        n_lines = 1 if self.y_true is None else 2
-        self.axes_ = grid_axes(ax, self.images, n_cols, width=_WIDTH, n_lines=n_lines)
+        n_title_lines = 1 if self.y_true is None else 2
+        self.axes_ = grid_axes(
+            ax, self.images, n_cols, width=_WIDTH, n_title_lines=n_title_lines
+        )
         self.images_ = []
         for i, (ax, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             self.images_.append(draw_image(ax, image, im_kw))
             is_wrong = self.y_true is not None and self.y_true[i] != self.y_pred[i]
             style = {"color": "firebrick"} if is_wrong else {}
-            # A dollar sign in the name of a class is no formula.
+            # A dollar sign in a class name does not start a formula.
             ax.set_title(self._title(i), fontsize=9, parse_math=False, **style)
         self.figure_ = self.axes_[0].figure
         return self
@@ -154,53 +162,53 @@ class ImagePredictionDisplay:
         n_cols=5,
         im_kw=None,
     ):
-        """Classify images, and draw those that the classifier is most wrong about.
+        """Classify images and plot those with the worst predictions.
 
         Parameters
         ----------
         estimator : fitted classifier or pipeline
-            Any that takes images. `predict_proba` and `classes_` are used, and the
-            predicted class is the most probable. Without `predict_proba` the order is
-            that of `decision_function`; without both, `predict` is used and wrong ones
-            come first. Probabilities are not shown then.
+            An estimator whose input is images. Uses `predict_proba` and `classes_`; the
+            predicted class is the most probable one. Without `predict_proba`, images
+            are ranked by `decision_function`; without either, `predict` is used and
+            wrong predictions come first. Probabilities are not shown in these cases.
         X : array-like
             Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
             images of shape (n_samples, height, width, 3) or (n_samples, height, width).
         y : array-like of shape (n_samples,), default=None
             The true classes.
         n_images : int, default=20
-            Number of images to draw; all if there are fewer.
+            Maximum number of images to draw.
         order : {"wrong", "uncertain", "given"}, default="wrong"
-            Which images come first: "wrong" those that are wrong, and among them those
-            with the lowest probability of the true class, then the right ones in the
-            same way; "uncertain" those with the lowest probability of the predicted
-            class, which is what "wrong" does without `y`; "given" the first of `X`.
+            Order of the images. "wrong": wrong predictions first, then correct ones,
+            each sorted by increasing probability of the true class; without `y` it is
+            the same as "uncertain". "uncertain": sorted by increasing probability of
+            the predicted class. "given": the order of `X`.
         display_labels : array-like of shape (n_classes,), default=None
-            What the classes shall be called, in the order of `classes_`, such as
-            `target_names` of a data set. None takes the classes themselves.
+            Display names of the classes, in the order of `classes_`, for example the
+            `target_names` of a dataset. If None, the classes themselves are shown.
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=5
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : ImagePredictionDisplay
-            Display with the chosen images.
+            Display of the selected images.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If `X` are no images or `y` has classes that the estimator does not know.
-            For a model whose `X` is something else, such as a table with a column of
-            paths or features, use :meth:`from_predictions`.
+            If `X` does not contain images or `y` has classes unknown to the estimator.
+            For an estimator whose input is not images, such as features or a data frame
+            with a column of paths, use :meth:`from_predictions`.
         ImageReadError
-            If a chosen file cannot be read.
+            If a selected file cannot be read.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
@@ -209,11 +217,11 @@ class ImagePredictionDisplay:
             images = check_images(X)
         except ValueError as error:
             raise ValueError(
-                f"{error} For an estimator whose X is something else, use from_"
-                "predictions(images, y, estimator.predict_proba(X), "
+                f"{error} For an estimator whose input is not images, use "
+                "from_predictions(images, y, estimator.predict_proba(X), "
                 "classes=estimator.classes_)."
             ) from error
-        ranking = Ranking(*response(estimator, X, y), y, display_labels)
+        ranking = Ranking(*predict_scores(estimator, X, y), y, display_labels)
         display = _display(cls, images, ranking, ranking.order(order)[:n_images])
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
@@ -232,7 +240,7 @@ class ImagePredictionDisplay:
         n_cols=5,
         im_kw=None,
     ):
-        """Draw the images that a prediction is most wrong about.
+        """Plot the images with the worst predictions.
 
         Parameters
         ----------
@@ -240,42 +248,41 @@ class ImagePredictionDisplay:
             Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
             images of shape (n_samples, height, width, 3) or (n_samples, height, width).
         y_true : array-like of shape (n_samples,) or None
-            The true classes, if they are known.
+            The true classes, or None if they are unknown.
         y_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
-            The predicted classes, or the probability of each class.
+            The predicted classes, or the probabilities of all classes.
         classes : array-like of shape (n_classes,), default=None
-            The classes, in the order of the columns of `y_pred`. None takes those that
-            occur in `y_true` (and in `y_pred`, if that holds classes), sorted.
+            The classes, in the order of the columns of `y_pred`. If None, the sorted
+            classes in `y_true`, and in `y_pred` if it contains classes.
         n_images : int, default=20
-            Number of images to draw; all if there are fewer.
+            Maximum number of images to draw.
         order : {"wrong", "uncertain", "given"}, default="wrong"
-            Which images come first: "wrong" those that are wrong, and among them those
-            with the lowest probability of the true class, then the right ones in the
-            same way; "uncertain" those with the lowest probability of the predicted
-            class, which is what "wrong" does without `y_true`; "given" the first of
-            `X`.
+            Order of the images. "wrong": wrong predictions first, then correct ones,
+            each sorted by increasing probability of the true class; without `y_true` it
+            is the same as "uncertain". "uncertain": sorted by increasing probability of
+            the predicted class. "given": the order of `X`.
         display_labels : array-like of shape (n_classes,), default=None
-            What the classes shall be called, in the order of `classes`. None takes the
-            classes themselves.
+            Display names of the classes, in the order of `classes`. If None, the
+            classes themselves are shown.
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=5
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow`.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
         display : ImagePredictionDisplay
-            Display with the chosen images.
+            Display of the selected images.
 
         Raises
         ------
         ValueError
-            If the parameters do not fit together.
+            If the parameters are inconsistent.
         ImageReadError
-            If a chosen file cannot be read.
+            If a selected file cannot be read.
 
         Examples
         --------
@@ -296,20 +303,20 @@ class ImagePredictionDisplay:
         check_options(n_images, order)
         check_consistent_length(X, y_true, y_pred)
         images = check_images(X)
-        scores = label_scores(y_true, y_pred, classes)
+        scores = scores_from_predictions(y_true, y_pred, classes)
         ranking = Ranking(*scores, y_true, display_labels)
         display = _display(cls, images, ranking, ranking.order(order)[:n_images])
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
-def _display(cls, images, ranking, chosen):
-    """Return the display of the chosen images, not drawn yet."""
-    shown = [read_for_display(images, i) for i in chosen]
-    return cls(images=shown, indices=chosen, **ranking.take(chosen))
+def _display(cls, images, ranking, selected):
+    """Return a display of the selected images, without drawing it."""
+    shown = [read_for_display(images, i) for i in selected]
+    return cls(images=shown, indices=selected, **ranking.take(selected))
 
 
 def _label(labels, proba, i):
-    """Return the name of a class, cut to a title's width, and its probability."""
+    """Return the name of a class, truncated to fit, and its probability."""
     label = str(labels[i])
     if len(label) > _MAX_LABEL:
         label = label[: _MAX_LABEL - 1] + "…"

@@ -1,4 +1,4 @@
-"""Where in an image a classifier sees a class."""
+"""Display of the image regions that support a predicted class."""
 
 from numbers import Integral
 
@@ -19,52 +19,53 @@ _WIDTH = 2.0  # of an image, in inches
 
 
 class SaliencyDisplay:
-    """Images, and over them where a classifier sees a class.
+    """Visualization of the image regions that support a class (class activation maps).
 
-    It is recommended to use :meth:`from_estimator` to create one. All parameters are
-    stored as attributes.
+    It is recommended to use :meth:`from_estimator` to create a display. All parameters
+    are stored as attributes.
 
     Parameters
     ----------
     images : sequence of ndarray of shape (height, width, 3), dtype uint8
-        The images, each in its own size.
+        The images, which may differ in size.
 
     saliencies : array-like of shape (n_images, n_rows, n_columns)
-        How much each part of an image speaks for the class, from 0 to 1. They are
-        stretched over the image.
+        How strongly each region of an image supports the class, from 0 to 1. Saliency
+        maps are resized to the size of their images.
 
     labels : array-like of shape (n_images,)
-        What stands above each image.
+        Title of each image.
 
     Attributes
     ----------
     axes_ : ndarray of shape (n_images,) of matplotlib Axes
-        The axes of the images.
+        Axes of the images.
 
     figure_ : matplotlib Figure
-        Figure that contains the axes.
+        Figure containing the axes.
 
     images_ : list of matplotlib AxesImage
         The images.
 
     overlays_ : list of matplotlib AxesImage
-        What lies over them.
+        The saliency maps.
 
     See Also
     --------
-    ImagePredictionDisplay : Images beside what a classifier says of them.
+    ImagePredictionDisplay : Images with their predicted and true classes.
 
     Notes
     -----
-    For `ScratchCNNClassifier` and `FineTunedVGGClassifier` it is Grad-CAM [1]_: the
-    maps of the last convolution, each weighted by the mean gradient of the class's
-    logit. For a pipeline from `VGG16BottleneckTransformer` to any classifier, which
-    need not have a gradient, it is Ablation-CAM [2]_: the maps of the transformer's
-    layer, each weighted by how far the score of the class falls when the map is set to
-    0. Only what speaks for the class is shown, and the largest value of each image is
-    scaled to 1, so two images cannot be compared.
+    For `ScratchCNNClassifier` and `FineTunedVGGClassifier`, the saliency map is
+    Grad-CAM [1]_: the sum of the feature maps of the last convolution, each weighted by
+    the mean gradient of the class logit. For a pipeline of `VGG16BottleneckTransformer`
+    and any classifier, differentiable or not, it is Ablation-CAM [2]_: the sum of the
+    feature maps of the transformer's layer, each weighted by the drop in the class
+    score when that feature map is set to 0. Only positive values are shown, and each
+    saliency map is scaled to a maximum of 1, so values cannot be compared between
+    images.
 
-    With two classes, what speaks for one is what speaks against the other.
+    In binary classification, evidence for one class is evidence against the other.
 
     References
     ----------
@@ -97,28 +98,28 @@ class SaliencyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=5
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw : dict, default=None
-            Keywords for `matplotlib.axes.Axes.imshow` of the images.
+            Keyword arguments passed to `matplotlib.axes.Axes.imshow` for the images.
         overlay_kw : dict, default=None
-            The same of the saliencies. Their default is
+            The same for the saliency maps. They update the defaults
             ``dict(cmap="inferno", alpha=0.5, interpolation="bilinear")``.
 
         Returns
         -------
         display : SaliencyDisplay
-            The display itself.
+            This display.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         style = {"cmap": "inferno", "alpha": 0.5, "interpolation": "bilinear"}
         style |= overlay_kw or {}
-        self.axes_ = grid_axes(ax, self.images, n_cols, width=_WIDTH, n_lines=1)
+        self.axes_ = grid_axes(ax, self.images, n_cols, width=_WIDTH, n_title_lines=1)
         self.images_, self.overlays_ = [], []
-        parts = zip(self.axes_, self.images, self.saliencies, self.labels, strict=True)
-        for ax, image, saliency, label in parts:
+        items = zip(self.axes_, self.images, self.saliencies, self.labels, strict=True)
+        for ax, image, saliency, label in items:
             self.images_.append(draw_image(ax, image, im_kw))
             extent = self.images_[-1].get_extent()
             overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)
@@ -141,32 +142,32 @@ class SaliencyDisplay:
         im_kw=None,
         overlay_kw=None,
     ):
-        """Compute where a classifier sees a class, and draw it over the images.
+        """Compute saliency maps and plot them over the images.
 
         Parameters
         ----------
         estimator : fitted classifier, pipeline or search
-            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, or a pipeline of a
-            `VGG16BottleneckTransformer` and any steps that classify its features; also
-            a search over one of them.
+            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, a pipeline of a
+            `VGG16BottleneckTransformer` and steps that classify its features, or a
+            search over one of them.
         X : array-like
             Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
             images of shape (n_samples, height, width, 3) or (n_samples, height, width).
         target : object, default=None
-            The class that is looked for, one of `classes_`. None takes for each image
-            the one that is predicted.
+            The class to explain, one of `classes_`. If None, the predicted class of
+            each image.
         n_images : int, default=20
-            How many images are drawn, the first ones of `X`.
+            Maximum number of images to draw, taken from the start of `X`.
         display_labels : array-like of shape (n_classes,), default=None
-            What the classes shall be called, in the order of `classes_`. None takes the
-            classes themselves.
+            Display names of the classes, in the order of `classes_`. If None, the
+            classes themselves are shown.
         ax : matplotlib Axes or array-like of Axes, default=None
-            An axes in whose place the grid is drawn, or one for each image. None makes
-            a new figure.
+            Axes to replace with a grid of axes, or one axes per image. If None, a new
+            figure is created.
         n_cols : int, default=5
-            Number of columns of the grid. Not used if `ax` holds one for each image.
+            Number of columns in the grid. Ignored if `ax` has one axes per image.
         im_kw, overlay_kw : dict, default=None
-            As for :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -178,15 +179,15 @@ class SaliencyDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If `X` are no images, `target` is none of the classes, or the estimator is
-            none of those above.
+            If `X` does not contain images, `target` is not in `classes_`, or the
+            estimator is not supported.
         ImageReadError
             If a file cannot be read.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         check_scalar(n_images, "n_images", Integral, min_val=1)
-        from skvision.plot._saliency_maps import class_scores, saliency_of
+        from skvision.plot._saliency_maps import class_scores, compute_saliencies
 
         estimator = getattr(estimator, "best_estimator_", estimator)
         X = X.iloc[:n_images] if hasattr(X, "iloc") else X[:n_images]
@@ -203,7 +204,7 @@ class SaliencyDisplay:
             )
         display = cls(
             images=[read_for_display(images, i) for i in range(len(images))],
-            saliencies=saliency_of(estimator, images, X, codes),
+            saliencies=compute_saliencies(estimator, images, X, codes),
             labels=names[codes],
         )
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw, overlay_kw=overlay_kw)

@@ -1,4 +1,4 @@
-"""Where in an image a class is seen: Grad-CAM, and Ablation-CAM for pipelines."""
+"""Saliency maps: Grad-CAM for networks, Ablation-CAM for pipelines."""
 
 import numpy as np
 from sklearn.base import clone
@@ -13,23 +13,23 @@ from skvision._utils.validation import check_image_size
 
 NETWORKS = ScratchCNNClassifier, FineTunedVGGClassifier
 
-# Features with one map left out each, that are classified at once.
-_MAX_BYTES = 64 * 2**20
+# Largest batch of ablated features that is classified at once.
+_MAX_BATCH_BYTES = 64 * 2**20
 
 
 def class_scores(estimator, X):
-    """Return scores of the classes, (n, n_classes), that no sigmoid has flattened.
+    """Return class scores that do not saturate, unlike probabilities.
 
     Parameters
     ----------
     estimator : fitted classifier
     X : array-like
-        Its data.
+        Its input.
 
     Returns
     -------
     scores : ndarray of shape (n_samples, n_classes)
-        Those of `decision_function`, or else logarithms of the probabilities.
+        The output of `decision_function` if available, otherwise log-probabilities.
     """
     if not hasattr(estimator, "decision_function"):
         proba = np.asarray(estimator.predict_proba(X))
@@ -38,26 +38,26 @@ def class_scores(estimator, X):
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 
-def saliency_of(estimator, images, X, codes):
-    """Return where each image shows what speaks for a class.
+def compute_saliencies(estimator, images, X, codes):
+    """Return a saliency map of one class for each image.
 
     Parameters
     ----------
     estimator : fitted classifier of images
-        One that trains a network on images, or a pipeline from
-        `VGG16BottleneckTransformer` to any classifier.
+        One of `NETWORKS`, or a pipeline of `VGG16BottleneckTransformer` and any
+        classifier.
     images : ImageFiles or ImageArrays
         The images.
     X : array-like
-        The same, as they were given.
+        The same images, as passed by the user.
     codes : ndarray of int of shape (n_images,)
-        For each image, the position of the class in `classes_`.
+        Index in `classes_` of the class to explain, for each image.
 
     Returns
     -------
     saliencies : ndarray of shape (n_images, height, width)
-        As large as the maps of the layer, from 0 to 1; all 0 where nothing speaks for
-        the class.
+        Values from 0 to 1, with the spatial size of the layer's feature maps; all 0 if
+        no region supports the class.
     """
     steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
     steps = [step for _, step in steps if step not in (None, "passthrough")]
@@ -66,14 +66,14 @@ def saliency_of(estimator, images, X, codes):
     if len(steps) > 1 and isinstance(steps[0], VGG16BottleneckTransformer):
         return _normalized(_ablation_cam(steps[0], estimator[1:], X, codes))
     raise ValueError(
-        "A saliency needs a ScratchCNNClassifier, a FineTunedVGGClassifier, or a "
-        "pipeline of a VGG16BottleneckTransformer and whatever classifies its "
-        f"features. Got {estimator!r} instead."
+        "'estimator' must be a ScratchCNNClassifier, a FineTunedVGGClassifier, or a "
+        "pipeline of a VGG16BottleneckTransformer and a classifier of its features. "
+        f"Got {estimator!r} instead."
     )
 
 
 def _grad_cam(classifier, images, codes):
-    """Maps of the last convolution, weighted by their mean gradient."""
+    """Sum the feature maps of the last convolution, weighted by their mean gradient."""
     from skvision._nets import builders
 
     grad_cam = builders.grad_cam(classifier.model_)
@@ -83,35 +83,36 @@ def _grad_cam(classifier, images, codes):
 
 
 def _ablation_cam(transformer, classifier, X, codes):
-    """Maps of the transformer's layer, weighted by what the score falls without them.
+    """Sum the feature maps of the layer, weighted by the score drop without each.
 
-    No gradient is needed, so any classifier will do.
+    No gradient is needed, so any classifier can be used.
     """
-    n_halvings, n_maps = LAYERS[transformer.layer]
+    n_halvings, n_channels = LAYERS[transformer.layer]
     height, width = (
         side >> n_halvings for side in check_image_size(transformer.image_size)
     )
     extractor = clone(transformer).set_output(transform="default")
-    pooled = all_maps = extractor.transform(X)
+    features = feature_maps = extractor.transform(X)
     if transformer.pooling is not None:
-        all_maps = extractor.set_params(pooling=None).transform(X)
-    all_maps = all_maps.reshape(-1, height, width, n_maps)
+        feature_maps = extractor.set_params(pooling=None).transform(X)
+    feature_maps = feature_maps.reshape(-1, height, width, n_channels)
+    batch_size = max(1, _MAX_BATCH_BYTES // features[0].nbytes)
     saliencies = []
-    for maps, features, code in zip(all_maps, pooled, codes, strict=True):
-        score = class_scores(classifier, features[np.newaxis])[0, code]
-        weights = np.empty(n_maps, dtype=np.float32)
-        for some in chunks(np.arange(n_maps), max(1, _MAX_BYTES // features.nbytes)):
-            ablated = np.repeat(features[np.newaxis], len(some), axis=0)
-            # Features are (height, width, maps) in a row, or one for each map.
-            by_map = ablated.reshape(len(some), -1, n_maps)
-            by_map[np.arange(len(some)), :, some] = 0
-            weights[some] = score - class_scores(classifier, ablated)[:, code]
+    for maps, row, code in zip(feature_maps, features, codes, strict=True):
+        score = class_scores(classifier, row[np.newaxis])[0, code]
+        weights = np.empty(n_channels, dtype=np.float32)
+        for batch in chunks(np.arange(n_channels), batch_size):
+            ablated = np.repeat(row[np.newaxis], len(batch), axis=0)
+            # A row is (height, width, channels) flattened, or one value per channel.
+            per_channel = ablated.reshape(len(batch), -1, n_channels)
+            per_channel[np.arange(len(batch)), :, batch] = 0
+            weights[batch] = score - class_scores(classifier, ablated)[:, code]
         saliencies.append(maps @ weights)
     return saliencies
 
 
 def _normalized(saliencies):
-    """Keep what speaks for the class, and scale the largest of each image to 1."""
+    """Clip negative values to 0 and scale the maximum of each image to 1."""
     saliencies = np.maximum(np.array(saliencies, dtype=np.float32), 0)
     largest = saliencies.max(axis=(1, 2), keepdims=True)
     return saliencies / np.where(largest > 0, largest, 1)
