@@ -1,4 +1,4 @@
-"""Data and classifiers for the tests of training with `DenseHeadClassifier`."""
+"""Data and small classifiers for the tests of `DenseHeadClassifier`."""
 
 import numpy as np
 from sklearn.datasets import make_classification
@@ -9,6 +9,7 @@ ACCURACY_EXPECTED = 0.9
 
 
 def data(n_classes=2, n_samples=120, random_state=0):
+    """Return X and y of a problem that is easy to learn."""
     X, y = make_classification(
         n_samples=n_samples,
         n_features=10,
@@ -21,10 +22,11 @@ def data(n_classes=2, n_samples=120, random_state=0):
 
 
 def head(**parameters):
+    """Return a `DenseHeadClassifier` that trains in less than a second."""
     defaults = {"hidden_units": (16,), "epochs": 6, "random_state": 0}
     return DenseHeadClassifier(**defaults | {"learning_rate": 0.01} | parameters)
 
 
 def trainable(arrays):
-    """Without the seed and the rate of the dropout."""
+    """Drop the variables of the dropout layer, its seed and its rate."""
     return [w for w in arrays if w.shape not in {(), (2,)}]

@@ -9,16 +9,16 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 @pytest.fixture(scope="session")
 def cats_vs_dogs():
-    """Folder with the post's images; they are too many to be in the repository."""
+    """Folder of the cats-and-dogs images, which are not in the repository."""
     folder = SHARED / "data" / "cats_vs_dogs"
     if not folder.is_dir():
-        pytest.skip(f"needs the post's images in {folder}")
+        pytest.skip(f"needs the cats-and-dogs images in {folder}")
     return folder
 
 
 @pytest.fixture(scope="session")
 def imagenet():
-    """Skip where the ImageNet weights cannot be had."""
+    """Skip the test if the ImageNet weights are not available."""
     from skvision._backbones.weights import load_vgg16_weights
     from skvision.exceptions import WeightsNotFoundError
 
@@ -30,7 +30,7 @@ def imagenet():
 
 @pytest.fixture(scope="session")
 def pixels():
-    """24 small images, uint8 of shape (24, 40, 36, 3), no two of them alike."""
+    """24 different small images, uint8 of shape (24, 40, 36, 3)."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (24, 10, 9, 3), dtype=np.uint8)
     return coarse.repeat(4, axis=1).repeat(4, axis=2)
@@ -48,7 +48,7 @@ def paths(pixels, tmp_path):
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["binary", "multi-class"])
 def fitted_head(request):
-    """A fitted `DenseHeadClassifier`, its X and its y. Tests must not change them."""
+    """A fitted `DenseHeadClassifier`, X and y. Tests must not modify them."""
     from _heads import data, head
 
     X, y = data(request.param)

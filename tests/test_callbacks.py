@@ -1,3 +1,5 @@
+"""Tests of Keras and scikit-learn callbacks, and of verbose."""
+
 import pickle
 
 import keras
@@ -29,25 +31,25 @@ def test_keras_callbacks():
     frozen = head(callbacks=[schedule]).fit(X, y)
     one = head(callbacks=[schedule], epochs=1).fit(X, y)
     assert_array_equal(frozen.predict_proba(X), one.predict_proba(X))
-    # A shared program must not keep what a callback did to it.
+    # Programs are shared: changes made by a callback must not persist.
     assert head().fit(X, y).history_ == before.history_
 
 
-class ExchangeLearningRate(keras.callbacks.Callback):
+class ReplaceLearningRate(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         decay = keras.optimizers.schedules.CosineDecay(0.01, 10)
         self.model.optimizer.learning_rate = decay
 
 
-def test_a_program_that_a_callback_took_apart_is_not_used_again():
+def test_program_modified_by_a_callback_is_not_reused():
     X, y = data()
     before = head().fit(X, y)
     with pytest.raises(ValueError, match="'callbacks' exchanged a part of the model"):
-        head(callbacks=[ExchangeLearningRate]).fit(X, y)
+        head(callbacks=[ReplaceLearningRate]).fit(X, y)
     assert head().fit(X, y).history_ == before.history_
 
 
-def test_keras_early_stopping_knows_that_more_accuracy_is_better():
+def test_keras_early_stopping_maximizes_accuracy():
     X, y = data()
     stop = keras.callbacks.EarlyStopping(monitor="val_accuracy", patience=2)
     classifier = head(epochs=60, callbacks=[stop]).fit(X, y, X_val=X, y_val=y)
@@ -55,13 +57,13 @@ def test_keras_early_stopping_knows_that_more_accuracy_is_better():
     assert len(scores) == int(np.argmax(scores)) + 1 + 2 < 60
 
 
-def test_keras_early_stopping_restores_its_weights():
+def test_keras_early_stopping_restores_the_best_weights():
     X, y = data()
     stop = keras.callbacks.EarlyStopping(
         monitor="val_loss", mode="max", patience=2, restore_best_weights=True
     )
     classifier = head(callbacks=[stop]).fit(X, y, X_val=X, y_val=y)
-    assert classifier.n_iter_ == 3  # the loss falls, which this one dislikes
+    assert classifier.n_iter_ == 3  # the loss decreases, so mode="max" stops early
     first = head(epochs=1).fit(X, y)
     assert_array_equal(classifier.predict_proba(X), first.predict_proba(X))
 
@@ -79,7 +81,7 @@ def test_scikit_learn_callbacks():
         assert accuracy[n - 1] == head(epochs=n).fit(X, y).score(X, y)
 
 
-def test_a_scikit_learn_callback_can_stop_the_training():
+def test_scikit_learn_callback_can_stop_training():
     callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
 
     class StopAfterTwo(callback.ScoringMonitor):
@@ -91,7 +93,7 @@ def test_a_scikit_learn_callback_can_stop_the_training():
     assert head().set_callbacks(stop).fit(X, y).n_iter_ == 2
 
 
-def test_verbose_shows_epochs(capsys):
+def test_verbose_prints_epochs(capsys):
     X, y = data()
     head(verbose=2, epochs=2).fit(X, y)
     assert "Epoch 2/2" in capsys.readouterr().out

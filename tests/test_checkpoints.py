@@ -1,3 +1,5 @@
+"""Tests of interruption, divergence and checkpoints."""
+
 import os
 import signal
 
@@ -12,6 +14,8 @@ from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 
 class Interrupt(keras.callbacks.Callback):
+    """Send SIGINT after a step of an epoch, both counted from 0."""
+
     def __init__(self, epoch, step):
         super().__init__()
         self.when = epoch, step
@@ -28,7 +32,7 @@ class Interrupt(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "common", [{}, {"early_stopping": True}, {"ema_momentum": 0.9}]
 )
-def test_interrupt_keeps_the_last_complete_epoch(common):
+def test_interrupt_restores_the_last_complete_epoch(common):
     X, y = data()
     classifier = head(callbacks=[Interrupt(3, 2)], **common)
     with pytest.warns(SkvisionWarning, match="in epoch 4 of 6.*as after epoch 3"):
@@ -47,7 +51,7 @@ def test_interrupt_in_the_first_epoch_is_raised():
     )
 
 
-def test_divergence_names_epoch_and_remedy():
+def test_divergence_error_names_epoch_and_remedy():
     X, y = data()
     with pytest.raises(
         TrainingDivergedError,
@@ -56,7 +60,7 @@ def test_divergence_names_epoch_and_remedy():
         head(optimizer="sgd", learning_rate=1e30, dropout=0.0).fit(X, y)
 
 
-def test_interrupt_in_the_first_epoch_of_a_warm_start_keeps_the_fit_before():
+def test_interrupt_in_the_first_epoch_of_a_warm_start_keeps_the_previous_fit():
     X, y = data()
     classifier = head(warm_start=True, early_stopping=True).fit(X, y)
     proba = classifier.predict_proba(X)
@@ -66,7 +70,7 @@ def test_interrupt_in_the_first_epoch_of_a_warm_start_keeps_the_fit_before():
     assert_array_equal(classifier.predict_proba(X), proba)
 
 
-def test_failed_refit_leaves_the_fit_before_usable():
+def test_failed_refit_keeps_the_previous_fit():
     X, y = data()
     classifier = head().fit(X, y)
     proba = classifier.predict_proba(X)
@@ -88,7 +92,7 @@ def test_failed_refit_leaves_the_fit_before_usable():
         {"ema_momentum": 0.9},
     ],
 )
-def test_a_broken_off_fit_goes_on(tmp_path, parameters):
+def test_aborted_fit_resumes(tmp_path, parameters):
     X, y = data()
     common = parameters | {"epochs": 8}
     expected = head(**common).fit(X, y)
@@ -110,6 +114,8 @@ def test_a_broken_off_fit_goes_on(tmp_path, parameters):
 
 
 class PowerCut(keras.callbacks.Callback):
+    """Raise a RuntimeError at the start of an epoch."""
+
     def __init__(self, epoch):
         super().__init__()
         self.epoch = epoch
@@ -119,7 +125,7 @@ class PowerCut(keras.callbacks.Callback):
             raise RuntimeError("power cut")
 
 
-def test_an_interrupted_fit_goes_on_and_may_be_watched(tmp_path):
+def test_interrupted_fit_resumes_with_other_callbacks_and_verbose(tmp_path):
     X, y = data()
     expected = head().fit(X, y)
     with pytest.warns(SkvisionWarning, match="in epoch 4 of 6"):
@@ -133,8 +139,7 @@ def test_an_interrupted_fit_goes_on_and_may_be_watched(tmp_path):
     assert resumed.history_ == expected.history_
 
 
-def test_a_checkpoint_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch):
-
+def test_unwritable_checkpoint_gives_one_warning(tmp_path, monkeypatch):
     def full(path):
         raise OSError(28, "No space left on device")
 
@@ -147,7 +152,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_one_warning(tmp_path, monkeyp
     assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
 
 
-def test_only_the_same_training_takes_up_a_checkpoint(tmp_path):
+def test_checkpoint_of_another_training_is_ignored(tmp_path):
     X, y = data()
     common = {"checkpoint_dir": tmp_path}
     with pytest.raises(RuntimeError, match="power cut"):

@@ -1,3 +1,5 @@
+"""Tests of `DenseHeadClassifier`: predictions, labels, parameters and errors."""
+
 import numpy as np
 import pytest
 from _heads import ACCURACY_EXPECTED, data, head
@@ -13,8 +15,8 @@ from sklearn.utils.estimator_checks import (
 
 EXPECTED_FAILED_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "Training in mini-batches: a repeated sample lands in other batches than one "
-        "with a weight of 2."
+        "Training uses mini-batches: repeating a sample changes the batches, giving it "
+        "a weight of 2 does not."
     )
 }
 
@@ -30,7 +32,7 @@ def test_scikit_learn_checks(estimator, check):
         pytest.fail(f"skipped: {skip}")
 
 
-def test_so_many_checks_run():
+def test_number_of_scikit_learn_checks():
     is_1_9 = hasattr(estimator_checks, "check_all_zero_sample_weights_error")
     assert len(list(estimator_checks_generator(head()))) == 62 + is_1_9
 
@@ -42,7 +44,7 @@ def test_learns(fitted_head):
     assert list(classifier.classes_) == sorted(set(y))
 
 
-def test_outputs_agree(fitted_head):
+def test_predict_predict_proba_and_decision_function_agree(fitted_head):
     classifier, X, _ = fitted_head
     proba = classifier.predict_proba(X)
     logits = classifier.decision_function(X)
@@ -59,7 +61,7 @@ def test_outputs_agree(fitted_head):
         assert_allclose(proba, expected, rtol=1e-5, atol=1e-7)
 
 
-def test_model_is_the_network_with_keras_layers(fitted_head):
+def test_model_has_keras_layers_and_predicts_the_same(fitted_head):
     classifier, X, _ = fitted_head
     model = classifier.model_
     assert [type(layer).__name__ for layer in model.layers] == [
@@ -86,7 +88,7 @@ def test_prediction_does_not_depend_on_the_batch(fitted_head):
         assert_array_equal(classifier.predict_proba(X[i : i + 1])[0], proba[i])
 
 
-def test_dropout_and_penalties_do_something():
+def test_dropout_and_penalties_have_an_effect():
     X, y = data()
     plain = head(dropout=0.0).fit(X, y)
     size = sum(np.abs(w).sum() for w in plain._weights)
@@ -157,13 +159,13 @@ def test_scoring_and_calibration():
         ({"callbacks": "tensorboard"}, "'callbacks' parameter"),
     ],
 )
-def test_wrong_parameters_are_named(parameters, message):
+def test_invalid_parameters_are_named(parameters, message):
     X, y = data()
     with pytest.raises(ValueError, match=message):
         head(**parameters).fit(X, y)
 
 
-def test_wrong_data_are_refused():
+def test_invalid_data_raise():
     X, y = data()
     with pytest.raises(ValueError, match=r"at least 2 classes.*only one class: 'cat'"):
         head().fit(X, ["cat"] * len(X))

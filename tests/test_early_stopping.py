@@ -1,3 +1,5 @@
+"""Tests of early stopping and validation data."""
+
 import numpy as np
 import pytest
 import sklearn
@@ -23,12 +25,12 @@ def test_early_stopping_keeps_the_best_epoch():
     assert classifier.best_validation_score_ == max(scores)
     assert scores[classifier.best_epoch_ - 1] == max(scores)
     assert classifier.score(X_val, y_val) == pytest.approx(max(scores))
-    # The same as if it had been told when to stop.
-    told = head(epochs=classifier.best_epoch_, dropout=0.0).fit(X, flipped)
-    assert_array_equal(told.predict_proba(X), classifier.predict_proba(X))
+    # The result equals training for that number of epochs.
+    expected = head(epochs=classifier.best_epoch_, dropout=0.0).fit(X, flipped)
+    assert_array_equal(expected.predict_proba(X), classifier.predict_proba(X))
 
 
-def test_held_out_part_is_stratified(monkeypatch):
+def test_validation_split_is_stratified(monkeypatch):
     X, y = data(n_samples=120)
     y[:100], y[100:] = 0, 1
     plans = []
@@ -45,7 +47,7 @@ def test_held_out_part_is_stratified(monkeypatch):
     assert set(classifier.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
-def test_validation_data_without_early_stopping_are_only_recorded():
+def test_validation_data_without_early_stopping_do_not_change_training():
     X, y = data()
     plain = head().fit(X, y)
     watched = head().fit(X, y, X_val=X[:30], y_val=y[:30], sample_weight_val=y[:30] + 1)
@@ -54,7 +56,7 @@ def test_validation_data_without_early_stopping_are_only_recorded():
     assert plain.validation_scores_ is plain.best_epoch_ is None
 
 
-def test_validation_data_pass_through_a_pipeline():
+def test_validation_data_in_a_pipeline():
     X, y = data()
     with sklearn.config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(
@@ -70,17 +72,17 @@ def test_validation_data_pass_through_a_pipeline():
     assert pipeline[-1].history_ == expected.history_
 
 
-def test_of_equal_accuracies_the_one_with_less_loss_is_best():
+def test_ties_in_accuracy_are_broken_by_the_loss():
     X, y = data()
     classifier = head(epochs=20, early_stopping=True, n_iter_no_change=20)
     classifier.fit(X, y, X_val=X[:10], y_val=y[:10])
     scores, losses = (classifier.history_[n] for n in ("val_accuracy", "val_loss"))
     best = max(range(20), key=lambda i: (scores[i], -losses[i]))
     assert classifier.best_epoch_ == best + 1
-    assert best != int(np.argmax(scores))  # or this would test nothing
+    assert best != int(np.argmax(scores))  # otherwise the tie-break is not tested
 
 
-def test_validation_weights_count():
+def test_sample_weight_val_is_used():
     X, y = data()
     wrong = 1 - y[:40]
     weight = np.r_[np.zeros(20), np.ones(20)]
@@ -91,7 +93,7 @@ def test_validation_weights_count():
     assert_allclose(half.history_["val_loss"], right.history_["val_loss"], rtol=1e-5)
 
 
-def test_validation_loss_of_very_sure_predictions_is_exact():
+def test_validation_loss_of_extreme_logits_is_exact():
     from skvision._training.probabilities import log_probabilities, probabilities
 
     logits = np.array([[-800.0], [-40.0], [0.0], [40.0], [800.0]])

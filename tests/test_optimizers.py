@@ -1,3 +1,5 @@
+"""Tests of optimizers, learning rates and schedules."""
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 
-def test_optimizer_by_name_and_as_object():
+def test_optimizer_as_name_and_as_object():
     X, y = data()
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
     config = optimizer.get_config()
@@ -21,7 +23,7 @@ def test_optimizer_by_name_and_as_object():
         assert_array_equal(one.predict_proba(X), two.predict_proba(X), err_msg=name)
 
 
-def test_optimizer_with_averaged_weights():
+def test_optimizer_with_use_ema():
     X, y = data()
     plain, averaged = (
         keras.optimizers.SGD(0.05, use_ema=use_ema, ema_momentum=0.9)
@@ -33,13 +35,13 @@ def test_optimizer_with_averaged_weights():
     assert (plain.predict_proba(X) != averaged.predict_proba(X)).any()
 
 
-def test_an_optimizer_that_cannot_be_rebuilt_is_refused():
-    class Own(keras.optimizers.SGD):
+def test_unregistered_optimizer_raises():
+    class Custom(keras.optimizers.SGD):
         pass
 
     X, y = data()
     with pytest.raises(ValueError, match=r"'optimizer' parameter.*register_keras"):
-        head(optimizer=Own(), learning_rate=None).fit(X, y)
+        head(optimizer=Custom(), learning_rate=None).fit(X, y)
 
 
 def test_learning_rate_and_schedule():
@@ -55,8 +57,8 @@ def test_learning_rate_and_schedule():
     assert one.history_ != fast.history_
 
 
-def rates_of(classifier, X, y):
-    """The learning rate in each epoch of a fit."""
+def learning_rates(classifier, X, y):
+    """Fit a clone and return the learning rate of each epoch."""
     rates = []
 
     class Watch(keras.callbacks.Callback):
@@ -67,12 +69,12 @@ def rates_of(classifier, X, y):
     return rates
 
 
-def test_learning_rate_falls_along_a_cosine():
+def test_cosine_schedule():
     X, y = data()
     falling = head(learning_rate_schedule="cosine", epochs=4)
     expected = 0.01 * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
-    assert_allclose(rates_of(falling, X, y), expected, rtol=1e-6)
-    assert_allclose(rates_of(head(), X, y), 6 * [0.01], rtol=1e-6)
+    assert_allclose(learning_rates(falling, X, y), expected, rtol=1e-6)
+    assert_allclose(learning_rates(head(), X, y), 6 * [0.01], rtol=1e-6)
     again = clone(falling).set_params(warm_start=True).fit(X, y)
     rates = []
     watch = keras.callbacks.LambdaCallback(
@@ -81,7 +83,7 @@ def test_learning_rate_falls_along_a_cosine():
         )
     )
     again.set_params(callbacks=[watch]).fit(X, y)
-    assert_allclose(rates, expected, rtol=1e-6)  # anew, after another 4 epochs
+    assert_allclose(rates, expected, rtol=1e-6)  # a warm start restarts it
     schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
     falling.set_params(optimizer=keras.optimizers.SGD(schedule), learning_rate=None)
     with pytest.raises(

@@ -1,3 +1,5 @@
+"""Tests of compiled networks: training steps, dropout, reuse and memory."""
+
 import keras
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from skvision._nets import layers, programs
 from skvision._training import loop
 
 
-def test_same_steps_as_keras(monkeypatch):
-    # Without dropout, with the same initial weights and order, Keras' own training
-    # loop must end with the same weights.
+def test_training_steps_equal_those_of_keras(monkeypatch):
+    # Without dropout, and with the same initial weights and order of the samples,
+    # Keras' training loop must arrive at the same weights.
     X, y = data(n_samples=56)
     classifier = head(
         dropout=0.0, epochs=3, l1=1e-3, l2=1e-2, class_weight={0: 1.0, 1: 3.0}
@@ -57,7 +59,7 @@ def test_same_steps_as_keras(monkeypatch):
     assert_allclose(classifier.loss_curve_[-1], history.history["loss"], rtol=1e-3)
 
 
-def test_dropout_drops_and_keeps_the_mean():
+def test_dropout_rate_and_scaling():
     layer = layers.Dropout("dropout", position=0)
     layer.rate.assign(0.3)
     layer.seed.assign([1, 2])
@@ -71,7 +73,7 @@ def test_dropout_drops_and_keeps_the_mean():
     assert_array_equal(layer(ones).numpy(), ones)
 
 
-def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
+def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
     X, y = data()
     built = []
     original = programs.Program.__init__
@@ -86,7 +88,7 @@ def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
             hidden_units=(5, 4), dropout=dropout, l2=l2, learning_rate=rate
         )
         classifier.fit(X, y).predict(X)
-    assert len(built) == 2  # one to train, one to predict
+    assert len(built) == 2  # one for training, one for prediction
     for units in range(3, 3 + programs.MAX_IDLE_PROGRAMS + 3):
         head(hidden_units=(units,), epochs=1).fit(X, y)
     idle = sum(len(programs) for programs in programs._idle.values())
@@ -94,7 +96,7 @@ def test_programs_are_reused_and_their_number_is_bounded(monkeypatch):
 
 
 @pytest.mark.slow
-def test_memory_of_repeated_fits_does_not_grow():
+def test_repeated_fits_do_not_leak_memory():
     psutil = pytest.importorskip("psutil")
     X, y = data()
     process = psutil.Process()
@@ -102,4 +104,4 @@ def test_memory_of_repeated_fits_does_not_grow():
     for i in range(50):
         head(epochs=2, dropout=i / 100, l2=i / 1000).fit(X, y).predict(X)
         memory.append(process.memory_info().rss / 2**20)
-    assert (memory[-1] - memory[5]) / 44 <= 0.5  # MB a fit
+    assert (memory[-1] - memory[5]) / 44 <= 0.5  # MB per fit

@@ -1,3 +1,5 @@
+"""Tests of seeds, global state, serialization, threads and forked processes."""
+
 import os
 import pickle
 import random
@@ -21,7 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from skvision import DenseHeadClassifier
 
 
-def test_same_seed_same_bits_and_other_seed_other_bits(fitted_head):
+def test_results_depend_on_the_seed_only(fitted_head):
     classifier, X, y = fitted_head
     again = clone(classifier).fit(X, y)
     assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
@@ -31,7 +33,7 @@ def test_same_seed_same_bits_and_other_seed_other_bits(fitted_head):
 
 
 @pytest.mark.slow
-def test_two_searches_in_threads_and_processes_are_alike():
+def test_grid_search_is_the_same_in_threads_and_processes():
     X, y = data()
     results = []
     for backend, n_jobs in [("threading", 1), ("threading", 2), ("loky", 2)]:
@@ -44,9 +46,9 @@ def test_two_searches_in_threads_and_processes_are_alike():
         assert_array_equal(other.predict_proba(X), results[0].predict_proba(X))
 
 
-def test_no_global_state_is_touched():
+def test_global_state_is_unchanged():
     X, y = data()
-    head().fit(X, y)  # imports are done
+    head().fit(X, y)  # so that all imports are done
     random.seed(1)
     np.random.seed(1)
     keras.utils.set_random_seed(1)
@@ -90,11 +92,11 @@ numpy.save(folder / "proba.npy", model.predict_proba(numpy.load(folder / "X.npy"
     assert_array_equal(np.load(tmp_path / "proba.npy"), classifier.predict_proba(X))
 
 
-def test_unfitted_pickle_is_small():
+def test_pickle_of_an_unfitted_classifier_is_small():
     assert len(pickle.dumps(DenseHeadClassifier())) < 1000
 
 
-def test_threads_predict_at_once(fitted_head):
+def test_concurrent_predictions_in_threads(fitted_head):
     classifier, X, _ = fitted_head
     expected = classifier.predict_proba(X)
     wrong = []
@@ -112,11 +114,11 @@ def test_threads_predict_at_once(fitted_head):
     assert wrong == []
 
 
-def test_a_forked_child_raises_and_does_not_hang(fitted_head):
+def test_forked_child_raises_instead_of_hanging(fitted_head):
     classifier, X, _ = fitted_head
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python warns of forks in threaded processes
+        warnings.simplefilter("ignore")  # forks in multi-threaded processes
         pid = os.fork()
     if pid == 0:
         try:
@@ -129,6 +131,6 @@ def test_a_forked_child_raises_and_does_not_hang(fitted_head):
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
-            pytest.fail("the child hangs")
+            pytest.fail("the child process hangs")
         time.sleep(0.05)
     assert b"forked child" in os.read(read, 1000)

@@ -1,9 +1,11 @@
+"""Tests of sample_weight and class_weight."""
+
 import numpy as np
 from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
 
 
-def test_a_weight_of_zero_is_leaving_out():
+def test_zero_weight_equals_removing_the_sample():
     X, y = data()
     weight = np.ones(len(y))
     weight[::3] = 0
@@ -12,7 +14,7 @@ def test_a_weight_of_zero_is_leaving_out():
     assert_array_equal(with_zeros.predict_proba(X), without.predict_proba(X))
 
 
-def test_the_scale_of_weights_does_not_matter():
+def test_scale_of_sample_weights_does_not_matter():
     X, y = data()
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
     one, *others = (
@@ -23,7 +25,7 @@ def test_the_scale_of_weights_does_not_matter():
         assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-4)
 
 
-def test_class_weight_moves_the_boundary():
+def test_class_weight_shifts_the_probabilities():
     X, y = data()
     X = X[:, :1] * 0 + np.random.default_rng(0).normal(size=X.shape)
     rare = np.flatnonzero(y == 1)[:10]

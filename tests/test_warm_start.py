@@ -1,3 +1,5 @@
+"""Tests of warm_start."""
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def test_warm_start_with_validation_in_one_fit_only():
     assert classifier.n_iter_ == 6
 
 
-def test_warm_start_goes_on():
+def test_warm_start_continues_training():
     X, y = data()
     classifier = head(warm_start=True, epochs=2).fit(X, y)
     first = classifier.loss_curve_
@@ -32,7 +34,7 @@ def test_warm_start_goes_on():
         classifier.set_params(hidden_units=(3,)).fit(X, y)
 
 
-def test_warm_start_goes_on_from_the_average():
+def test_warm_start_continues_from_the_averaged_weights():
     X, y = data()
     classifier = head(ema_momentum=0.9, warm_start=True).fit(X, y)
     first = []
