@@ -1,7 +1,7 @@
-"""Time and memory of the transformer, as ratios to a peer in the same run.
+"""Time and memory of the transformer, relative to Keras or scikit-learn.
 
 ``python -m pytest tests/benchmarks/bench_bottleneck.py -m "slow or weights" -s`` prints
-the figures.
+the results.
 """
 
 import io
@@ -43,7 +43,7 @@ def keras_vgg16(weights, image_size=(150, 150)):
 
 
 @pytest.mark.weights
-def test_features_of_photos_are_those_of_keras(cats_vs_dogs, imagenet):
+def test_features_of_photos_equal_those_of_keras(cats_vs_dogs, imagenet):
     files = load_image_files(cats_vs_dogs / "validation", shuffle=True, random_state=0)
     paths = files.data[:64]
     transformer = VGG16BottleneckTransformer()
@@ -62,7 +62,7 @@ def test_features_of_photos_are_those_of_keras(cats_vs_dogs, imagenet):
 
 
 @pytest.mark.parametrize("side", [150, 224])
-def test_bits_do_not_depend_on_neighbours(cats_vs_dogs, tmp_path, side):
+def test_features_do_not_depend_on_the_batch(cats_vs_dogs, tmp_path, side):
     files = load_image_files(cats_vs_dogs / "validation", shuffle=True, random_state=1)
     paths = files.data[:22]
     settings = {"weights": None, "image_size": (side, side)}
@@ -85,7 +85,7 @@ def test_bits_do_not_depend_on_neighbours(cats_vs_dogs, tmp_path, side):
 
 
 def test_throughput(cats_vs_dogs):
-    # The peer as the Keras guides have it, warmed up like ours; best of three.
+    # Keras as in its guides; both sides are warmed up; best of three.
     n = 128
     files = load_image_files(cats_vs_dogs / "train")
     model = keras_vgg16(None)
@@ -110,12 +110,12 @@ def test_throughput(cats_vs_dogs):
         f"\n{n} images: {n / min(ours):.1f} images/s, Keras {n / min(theirs):.1f}, "
         f"ratio {ratio:.2f}"
     )
-    # 1.0 and more on a machine of one's own; what is asserted leaves room for noise.
+    # Measured on an idle machine: 1.0 and more. The limit leaves room for noise.
     assert ratio >= 0.9
 
 
 def photo(width, height):
-    """A JPEG of 1.4 MB. Larger files of this size in pixels gain less, smaller more."""
+    """Return a JPEG of 1.4 MB; at the same resolution, larger files gain less."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
@@ -129,13 +129,13 @@ def photo(width, height):
 def test_decode_a_12_megapixel_jpeg(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(photo(4000, 3000))
-    # A process of its own: where memory of the size of a photo lies about, freed by
-    # others, the peer is up to twice as fast, for it fills 36 MB for each image.
+    # In a new process: Keras allocates 36 MB per image and is up to twice as fast
+    # where the process already has freed memory of that size.
     code = f"""
 import time
 import keras
 from skvision._images.decode import decode_image
-def peer():  # what ImageDataGenerator.flow_from_directory calls
+def with_keras():  # what ImageDataGenerator.flow_from_directory calls
     image = keras.utils.load_img({str(path)!r}, target_size=(150, 150))
     return keras.utils.img_to_array(image)
 def ours():
@@ -143,11 +143,11 @@ def ours():
         return decode_image(file.read(), (150, 150), "bilinear")
 seconds = dict()
 for _ in range(9):
-    for function in (ours, peer):
+    for function in (ours, with_keras):
         start = time.thread_time()
         function()
         seconds.setdefault(function, []).append(time.thread_time() - start)
-print(min(seconds[peer]) / min(seconds[ours]))
+print(min(seconds[with_keras]) / min(seconds[ours]))
 """
     output = subprocess.check_output([sys.executable, "-c", code])
     ratio = float(output.splitlines()[-1])
@@ -155,9 +155,10 @@ print(min(seconds[peer]) / min(seconds[ours]))
     full = Image.open(path).resize((150, 150), Image.Resampling.BILINEAR)
     difference = np.abs(ours - np.asarray(full)).mean()
     print(
-        f"\nKeras' loader takes {ratio:.1f} times as long; mean diff {difference:.2f}"
+        f"\nKeras' loader takes {ratio:.1f} times as long; "
+        f"mean difference {difference:.2f}"
     )
-    assert ratio >= 2.5  # 3.4 measured
+    assert ratio >= 2.5  # measured: 3.4
     assert difference <= 1
 
 
@@ -182,7 +183,7 @@ print(time.perf_counter() - start)
         float(subprocess.check_output([sys.executable, "-c", code]).splitlines()[-1])
         for _ in range(4)
     )
-    second = min(later)  # others use this machine, too
+    second = min(later)  # the machine may be busy
     print(
         f"\nfirst fit {first:.1f} s, second {second:.2f} s, {first / second:.0f} times"
     )
@@ -191,8 +192,8 @@ print(time.perf_counter() - start)
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux")
 def test_memory_of_20000_images(tmp_path):
-    # The network is replaced by a mean of pixels: what is measured is the way of the
-    # data around it, and 20,000 forward passes would take ten minutes.
+    # The network is replaced by the mean of the pixels: this measures the data flow
+    # around it, and 20,000 forward passes would take ten minutes.
     rng = np.random.default_rng(0)
     paths = []
     for i in range(200):
@@ -211,7 +212,7 @@ def extractor(*args):
     def run(images):
         global n_passes
         n_passes += 1
-        # The first passes are real, and one in 50 later: the network's memory counts.
+        # The first passes and every 50th are real, to include the network's memory.
         if n_passes <= 12 or n_passes % 50 == 0:
             return extract(images)
         return np.tile(images.mean(axis=(1, 2, 3), dtype="float32")[:, None], 512)
@@ -219,7 +220,7 @@ def extractor(*args):
 builders.vgg16_extractor = extractor
 features = VGG16BottleneckTransformer(weights=None, pooling="avg", cache_dir=None)
 features = features.transform(paths)
-# Not `resource.getrusage`: its maximum begins with that of the parent process.
+# `resource.getrusage` would start at the maximum of the parent process.
 (peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(int(peak.split()[1]) / 2**10, features.nbytes / 2**20)
 """
@@ -235,7 +236,7 @@ print(int(peak.split()[1]) / 2**10, features.nbytes / 2**20)
     assert many - few <= features + 200
 
 
-def test_import_is_light():
+def test_import_is_fast():
     def best(module):
         code = f"import {module}, sys; assert 'tensorflow' not in sys.modules"
         return min(
@@ -250,7 +251,7 @@ def test_import_is_light():
 
 
 @pytest.mark.weights
-def test_grid_search_pays_for_each_image_once(
+def test_grid_search_computes_each_image_once(
     cats_vs_dogs, imagenet, tmp_path, monkeypatch
 ):
     n_images = 0
@@ -270,7 +271,7 @@ def test_grid_search_pays_for_each_image_once(
     train = load_image_files(cats_vs_dogs / "train")
     search = GridSearchCV(
         make_pipeline(
-            # Small, so that it takes seconds: the count does not depend on the size.
+            # Small images to save time: the count does not depend on the size.
             VGG16BottleneckTransformer(
                 image_size=(48, 48), pooling="avg", cache_dir=tmp_path
             ),

@@ -1,24 +1,24 @@
-"""Fine-tuning VGG16, beside the post's own loop in the same run.
+"""Time of fine-tuning VGG16, compared with the loop of Chollet (2016) in Keras.
 
-``python -m pytest tests/benchmarks/bench_fine_tuning.py -m slow -s`` prints figures.
-The weights are random, which takes the same time as others.
+``python -m pytest tests/benchmarks/bench_fine_tuning.py -m slow -s`` prints the
+results. The weights are random, which does not change the time.
 """
 
 import time
 
 import pytest
-from _beside_keras import batches_of_keras, epoch_times, in_a_new_process
+from _keras_baseline import epoch_times, keras_batches, run_in_new_process
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
 
-N_EPOCHS = 5  # that are measured, of the 50 of the post
+N_EPOCHS = 5  # measured, out of 50
 
 
-def seconds_of_the_posts_epochs(folder, n_images):
-    """Seconds of each of two epochs: all of VGG16 in every step, as the post has it."""
+def keras_seconds(folder, n_images):
+    """Return the seconds of two epochs; each step runs all of VGG16."""
     import keras
 
     base = keras.applications.VGG16(
@@ -40,7 +40,7 @@ def seconds_of_the_posts_epochs(folder, n_images):
     )
     seconds = []
     model.fit(
-        batches_of_keras(folder),
+        keras_batches(folder),
         epochs=2,
         steps_per_epoch=n_images // 16,
         callbacks=[epoch_times(seconds)],
@@ -49,8 +49,8 @@ def seconds_of_the_posts_epochs(folder, n_images):
     return seconds
 
 
-def seconds_of_ours(folder, n_images):
-    """Seconds in all, from nothing, and of each epoch of the second step."""
+def skvision_seconds(folder, n_images):
+    """Return the seconds of the whole fit, and of each epoch of fine-tuning."""
     train = load_image_files(folder, shuffle=True, random_state=0)
     seconds = []
     classifier = FineTunedVGGClassifier(
@@ -63,22 +63,22 @@ def seconds_of_ours(folder, n_images):
     )
     start = time.perf_counter()
     classifier.fit(train.data[:n_images], train.target[:n_images])
-    in_all = time.perf_counter() - start
-    return in_all, seconds[-N_EPOCHS:]  # those before are of the head
+    total = time.perf_counter() - start
+    return total, seconds[-N_EPOCHS:]  # without those of the head
 
 
-def test_against_the_posts_loop(cats_vs_dogs):
+def test_faster_than_keras(cats_vs_dogs):
     args = str(cats_vs_dogs / "train"), 8 * 16
-    theirs = min(in_a_new_process(seconds_of_the_posts_epochs, *args))
-    in_all, seconds = in_a_new_process(seconds_of_ours, *args)
+    theirs = min(run_in_new_process(keras_seconds, *args))
+    total, seconds = run_in_new_process(skvision_seconds, *args)
     later = min(seconds[1:])
-    # Epochs are alike, so the rest of the post's 50 is extrapolated for both sides.
-    theirs_in_all, ours_in_all = 50 * theirs, in_all + (50 - N_EPOCHS) * later
+    # All epochs take the same time, so 50 are extrapolated for both sides.
+    theirs_total, ours_total = 50 * theirs, total + (50 - N_EPOCHS) * later
     print(
-        f"\n{args[1]} images, an epoch of the post's loop {theirs:.1f} s, a later one "
-        f"of ours {later:.1f} s, ratio {theirs / later:.1f}; 50 epochs from nothing: "
-        f"{theirs_in_all:.0f} and {ours_in_all:.0f} s (extrapolated), ratio "
-        f"{theirs_in_all / ours_in_all:.1f}"
+        f"\n{args[1]} images: {theirs:.1f} s per epoch in Keras, {later:.1f} s in "
+        f"skvision after the first, ratio {theirs / later:.1f}; 50 epochs, "
+        f"extrapolated: {theirs_total:.0f} and {ours_total:.0f} s, ratio "
+        f"{theirs_total / ours_total:.1f}"
     )
     assert theirs / later >= 4
-    assert theirs_in_all / ours_in_all >= 3
+    assert theirs_total / ours_total >= 3

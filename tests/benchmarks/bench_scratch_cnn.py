@@ -1,13 +1,19 @@
-"""The convnet from scratch, beside the post's own loop in the same run.
+"""Time and memory of `ScratchCNNClassifier`, compared with Chollet (2016) in Keras.
 
-``python -m pytest tests/benchmarks/bench_scratch_cnn.py -m slow -s`` prints figures.
+``python -m pytest tests/benchmarks/bench_scratch_cnn.py -m slow -s`` prints the
+results.
 """
 
 import time
 
 import numpy as np
 import pytest
-from _beside_keras import POST, batches_of_keras, epoch_times, in_a_new_process
+from _keras_baseline import (
+    CHOLLET,
+    epoch_times,
+    keras_batches,
+    run_in_new_process,
+)
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
@@ -17,7 +23,8 @@ from skvision.datasets import load_image_files
 pytestmark = pytest.mark.slow
 
 
-def the_posts_model():
+def keras_model():
+    """Return the compiled convnet of Chollet (2016)."""
     import keras
 
     layers = keras.layers
@@ -40,10 +47,10 @@ def the_posts_model():
     return model
 
 
-def seconds_of_the_posts_loop(folder, n_images):
+def keras_seconds(folder, n_images):
     seconds = []
-    the_posts_model().fit(
-        batches_of_keras(folder),
+    keras_model().fit(
+        keras_batches(folder),
         epochs=2,
         steps_per_epoch=n_images // 16,
         callbacks=[epoch_times(seconds)],
@@ -52,11 +59,11 @@ def seconds_of_the_posts_loop(folder, n_images):
     return seconds
 
 
-def seconds_of_ours(folder, n_images):
+def skvision_seconds(folder, n_images):
     train = load_image_files(folder, shuffle=True, random_state=0)
     seconds = []
     ScratchCNNClassifier(
-        augmenter=ImageAugmenter(**POST),
+        augmenter=ImageAugmenter(**CHOLLET),
         epochs=2,
         callbacks=[lambda: epoch_times(seconds)],
         random_state=0,
@@ -64,32 +71,32 @@ def seconds_of_ours(folder, n_images):
     return seconds
 
 
-def test_epoch_against_the_posts_loop(cats_vs_dogs):
+def test_epoch_is_faster_than_keras(cats_vs_dogs):
     args = str(cats_vs_dogs / "train"), 32 * 16  # 62 * 16 for docs/benchmarks.md
-    # Turn by turn, and the first epoch of each left out: there graphs are traced.
+    # Alternately, without the first epoch, in which graphs are traced.
     ours, theirs = [], []
     for _ in range(2):
-        theirs += in_a_new_process(seconds_of_the_posts_loop, *args)[1:]
-        ours += in_a_new_process(seconds_of_ours, *args)[1:]
+        theirs += run_in_new_process(keras_seconds, *args)[1:]
+        ours += run_in_new_process(skvision_seconds, *args)[1:]
     ours, theirs = min(ours), min(theirs)
     print(
-        f"\nan epoch of {args[1]} augmented images: {ours:.1f} s, the post's loop "
+        f"\nan epoch of {args[1]} augmented images: {ours:.1f} s, Keras "
         f"{theirs:.1f} s, ratio {theirs / ours:.1f}"
     )
-    # With AVX-512 TensorFlow takes oneDNN by itself, so Keras has it, too.
+    # With AVX-512 TensorFlow enables oneDNN by default, so Keras benefits, too.
     assert theirs / ours >= 1.2
 
 
 def seconds_of_a_search(folder, n_jobs):
-    """Seconds of all candidates, and the score of each."""
+    """Return the seconds of the search, and the score of each candidate."""
     files = load_image_files(folder, shuffle=True, random_state=0)
     search = GridSearchCV(
         ScratchCNNClassifier(
-            augmenter=ImageAugmenter(**POST), epochs=3, random_state=0
+            augmenter=ImageAugmenter(**CHOLLET), epochs=3, random_state=0
         ),
         {
-            # For docs/benchmarks.md also "l2": [0, 1e-4], and 1000 images: then it is
-            # 8 candidates of about 20 s.
+            # docs/benchmarks.md reports also "l2": [0, 1e-4] and 1000 images, which
+            # makes 8 candidates of about 20 s.
             "augmenter__rotation_range": [0, 20],
             "dropout": [0.3, 0.5],
         },
@@ -105,17 +112,17 @@ def seconds_of_a_search(folder, n_jobs):
 
 def test_two_workers_are_not_slower_than_one(cats_vs_dogs):
     folder = str(cats_vs_dogs / "train")
-    one, scores = in_a_new_process(seconds_of_a_search, folder, 1)
-    two, same_scores = in_a_new_process(seconds_of_a_search, folder, 2)
+    one, scores = run_in_new_process(seconds_of_a_search, folder, 1)
+    two, same_scores = run_in_new_process(seconds_of_a_search, folder, 2)
     print(
         f"\nGridSearchCV: n_jobs=1 {one:.0f} s, n_jobs=2 {two:.0f} s, "
         f"ratio {one / two:.2f}; scores {scores}"
     )
     assert same_scores == scores
-    assert two / one <= 1.15  # other work on the machine counts, too
+    assert two / one <= 1.15  # the machine may be busy
 
 
-def test_latency_of_one_path(cats_vs_dogs):
+def test_latency_of_one_image(cats_vs_dogs):
     files = load_image_files(cats_vs_dogs / "validation")
     classifier = ScratchCNNClassifier(epochs=1, random_state=0)
     some = slice(None, None, 40)
@@ -134,7 +141,7 @@ def test_latency_of_one_path(cats_vs_dogs):
         theirs.append(time.perf_counter() - start)
     ours, theirs = np.median(ours), np.median(theirs)
     print(
-        f"\none path: {1000 * ours:.0f} ms, keras.Model.predict on decoded pixels "
+        f"\none image: {1000 * ours:.0f} ms, keras.Model.predict of decoded pixels "
         f"{1000 * theirs:.0f} ms, ratio {ours / theirs:.2f}"
     )
     assert ours / theirs <= 0.5
@@ -154,5 +161,5 @@ def test_memory_of_repeated_fits_does_not_grow(pixels):
         ).fit(pixels, [0, 1] * 12).predict(pixels)
         memory.append(process.memory_info().rss / 2**20)
     growth = (memory[-1] - memory[5]) / 44
-    print(f"\nmemory growth: {growth:.3f} MB a fit")
+    print(f"\nmemory growth: {growth:.3f} MB per fit")
     assert growth <= 0.5

@@ -1,6 +1,7 @@
-"""What the benchmarks that race with Keras share.
+"""Helpers for benchmarks that compare skvision with plain Keras.
 
-Keras is imported late: each side is to load TensorFlow as its user would.
+Keras is imported inside the functions, so that each side loads TensorFlow the way its
+users do.
 """
 
 import ast
@@ -13,26 +14,28 @@ from pathlib import Path
 
 import numpy as np
 
-# The post's augmentation: 0.2 radians when it was written.
-POST = {
+# Augmentation of Chollet (2016), when `shear_range` was in radians.
+CHOLLET = {
     "shear_range": float(np.rad2deg(0.2)),
     "zoom_range": 0.2,
     "horizontal_flip": True,
 }
 
 
-def batches_of_keras(folder):
-    """Return the post's endless augmented batches of the images in a folder."""
+def keras_batches(folder):
+    """Return endless augmented batches of a folder, as in Chollet (2016)."""
     import tensorflow as tf
 
-    generator = tf.keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255, **POST)
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(
+        rescale=1 / 255, **CHOLLET
+    )
     return generator.flow_from_directory(
         folder, target_size=(150, 150), batch_size=16, class_mode="binary"
     )
 
 
 def epoch_times(seconds):
-    """Return a callback that appends the seconds of each epoch to a list."""
+    """Return a callback that appends the duration of each epoch to a list."""
     import keras
 
     class EpochTimes(keras.callbacks.Callback):
@@ -45,10 +48,11 @@ def epoch_times(seconds):
     return EpochTimes()
 
 
-def in_a_new_process(function, *args):
-    """Call a function of a test module as a script would, with the memory to itself.
+def run_in_new_process(function, *args):
+    """Call a function of a test module in a new process and return its result.
 
-    In one process, what Keras' loop leaves of the memory halves the speed of ours.
+    In the same process, skvision would run at half the speed, because of the memory
+    that Keras' loop leaves behind.
     """
     module = Path(inspect.getsourcefile(function))
     folders = [str(module.parent), str(Path(__file__).parent)]
@@ -58,7 +62,7 @@ def in_a_new_process(function, *args):
         f"print(bench.{function.__name__}(*{args!r}))"
     )
     command = [sys.executable, "-W", "ignore", "-c", code]
-    # As a user has it, and not as conftest.py sets it.
+    # Without this setting of conftest.py, which users do not have.
     kept = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     result = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env=kept
