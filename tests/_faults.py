@@ -1,4 +1,4 @@
-"""Estimators with a fault each, for the checks that must find them."""
+"""Faulty estimators: each one must fail a particular check."""
 
 import copy
 import os
@@ -8,28 +8,28 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from _tiny import TinyClassifier, TinyTransformer, TinyTransformerOfPixels
+from _tiny import TinyClassifier, TinyPixelTransformer, TinyTransformer
 from sklearn.base import clone
 
-# "check that must find it:class" -> class
+# "name of the check that must fail:name of the class" -> class
 FAULTS = {}
-# Those that no other check finds
-ALONE = []
+# Keys of the faults that make only one check fail.
+UNIQUE_FAULTS = []
 
 
-def fault(check, others=False):
-    """Plant a class; `others` tells that other checks find its fault as well."""
+def fault(check, unique=True):
+    """Register a class that must fail `check`, and no other check if `unique`."""
 
-    def plant(cls):
+    def register(cls):
         FAULTS[f"{check}:{cls.__name__}"] = cls
-        if not others:
-            ALONE.append(f"{check}:{cls.__name__}")
+        if unique:
+            UNIQUE_FAULTS.append(f"{check}:{cls.__name__}")
         return cls
 
-    return plant
+    return register
 
 
-@fault("check_fit_returns_self", others=True)
+@fault("check_fit_returns_self", unique=False)
 class FitReturnsNone(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -42,53 +42,53 @@ class ConstructorConverts(TinyTransformer):
 
 
 @fault("check_constructor_only_assigns")
-class ConstructorSetsMore(TinyTransformer):
+class ConstructorSetsExtraAttribute(TinyTransformer):
     def __init__(self, *, scale=1.0):
         self.scale = scale
         self._n_features_out = 3
 
 
-@fault("check_fit_keeps_params", others=True)
+@fault("check_fit_keeps_params", unique=False)
 class FitChangesParam(TinyTransformer):
     def fit(self, X, y=None):
         self.scale = self.scale * 1.5
         return super().fit(X, y)
 
 
-@fault("check_params_come_back", others=True)
+@fault("check_params_come_back", unique=False)
 class GetParamsCopies(TinyTransformer):
     def get_params(self, deep=True):
         return {k: f"{v}" for k, v in super().get_params(deep).items()}
 
 
 @fault("check_unknown_param_refused")
-class TakesAnyParam(TinyTransformer):
+class AcceptsUnknownParam(TinyTransformer):
     def set_params(self, **params):
         known = self.get_params()
         return super().set_params(**{k: v for k, v in params.items() if k in known})
 
 
 @fault("check_clone")
-class CloneKeepsTheFit(TinyTransformer):
+class CloneKeepsFittedState(TinyTransformer):
     def __sklearn_clone__(self):
         return copy.copy(self)
 
 
 @fault("check_unfitted")
-class UnfittedIsAttributeError(TinyTransformer):
+class UnfittedRaisesAttributeError(TinyTransformer):
     def transform(self, X):
-        return self._colours(X) - self.mean_
+        return self._mean_colours(X) - self.mean_
 
 
 @fault("check_fitted_names")
-class NameWithoutUnderscore(TinyTransformer):
+class FittedNameWithoutUnderscore(TinyTransformer):
     def fit(self, X, y=None):
         self.n_seen = len(X)
         return super().fit(X, y)
 
 
 @fault("check_tags_of_paths")
-class TagsOfTables(TinyTransformer):
+class TabularTags(TinyTransformer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
@@ -96,7 +96,7 @@ class TagsOfTables(TinyTransformer):
 
 
 @fault("check_names_of_columns")
-class KeepsOldNames(TinyTransformer):
+class KeepsOldFeatureNames(TinyTransformer):
     def fit(self, X, y=None):
         names = getattr(self, "feature_names_in_", None)
         super().fit(X, y)
@@ -106,70 +106,70 @@ class KeepsOldNames(TinyTransformer):
 
 
 @fault("check_failed_fit_changes_nothing")
-class FailedFitForgets(TinyTransformer):
+class FailedFitLosesState(TinyTransformer):
     def fit(self, X, y=None):
         vars(self).pop("mean_", None)
         return super().fit(X, y)
 
 
 @fault("check_failed_fit_changes_nothing")
-class LeavesMissingFilesOut(TinyTransformer):
+class SkipsMissingFiles(TinyTransformer):
     def fit(self, X, y=None):
         if isinstance(X, list):
             X = [x for x in X if not (isinstance(x, str) and x) or Path(x).exists()]
         return super().fit(X, y)
 
 
-@fault("check_paths_in_sequences", others=True)
-class RefusesPath(TinyTransformer):
-    def _colours(self, X, reset=False):
+@fault("check_paths_in_sequences", unique=False)
+class RejectsPath(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         if any(isinstance(x, Path) for x in list(X)):
-            raise TypeError("str only")
-        return super()._colours(X, reset)
+            raise TypeError("paths must be str")
+        return super()._mean_colours(X, reset)
 
 
-@fault("check_paths_in_a_column", others=True)
-class RefusesColumn(TinyTransformer):
-    def _colours(self, X, reset=False):
+@fault("check_paths_in_a_column", unique=False)
+class RejectsColumn(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         if np.ndim(X) == 2:
-            raise ValueError("one dimension only")
-        return super()._colours(X, reset)
+            raise ValueError("X must be one-dimensional")
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_paths_in_pandas")
 class ReadsSeriesByLabel(TinyTransformer):
-    def _colours(self, X, reset=False):
+    def _mean_colours(self, X, reset=False):
         if hasattr(X, "loc") and X.ndim == 1:
             X = [X[i] for i in range(len(X))]
-        return super()._colours(X, reset)
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_paths_in_polars")
-class RefusesPolars(TinyTransformer):
-    def _colours(self, X, reset=False):
+class RejectsPolars(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         if type(X).__module__.startswith("polars"):
-            raise TypeError("no polars")
-        return super()._colours(X, reset)
+            raise TypeError("polars is not supported")
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_unusual_file_names")
-class NeedsAnEnding(TinyTransformer):
-    def _colours(self, X, reset=False):
+class RequiresSuffix(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         if not all(Path(x).suffix for x in np.ravel(X)):
-            raise ValueError("the name of each file must have an ending")
-        return super()._colours(X, reset)
+            raise ValueError("each file name must have a suffix")
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_images_in_memory")
-class SwapsChannelsInMemory(TinyTransformerOfPixels):
-    def _colours(self, X, reset=False):
+class SwapsChannelsInMemory(TinyPixelTransformer):
+    def _mean_colours(self, X, reset=False):
         if getattr(X, "dtype", None) == np.uint8:
             X = X[..., ::-1]
-        return super()._colours(X, reset)
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_data_in_memory_are_left_alone")
-class WritesIntoPixels(TinyTransformerOfPixels):
+class ModifiesPixels(TinyPixelTransformer):
     def transform(self, X):
         if getattr(X, "dtype", None) == np.uint8:
             X[0, 0, 0, 0] ^= 1
@@ -177,7 +177,7 @@ class WritesIntoPixels(TinyTransformerOfPixels):
 
 
 @fault("check_data_in_memory_are_left_alone")
-class NeedsWriteablePixels(TinyTransformerOfPixels):
+class RequiresWriteablePixels(TinyPixelTransformer):
     def transform(self, X):
         if getattr(X, "dtype", None) == np.uint8 and not X.flags.writeable:
             raise ValueError("X is read-only")
@@ -185,29 +185,29 @@ class NeedsWriteablePixels(TinyTransformerOfPixels):
 
 
 @fault("check_refused_forms")
-class TakesSinglePath(TinyTransformer):
-    def _colours(self, X, reset=False):
-        return super()._colours([X] if isinstance(X, str) else X, reset)
+class AcceptsSinglePath(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
+        return super()._mean_colours([X] if isinstance(X, str) else X, reset)
 
 
 @fault("check_refused_elements")
-class DropsMissing(TinyTransformer):
-    def _colours(self, X, reset=False):
+class DropsMissingElements(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         if isinstance(X, list):
             X = [x for x in X if x is not None]
-        return super()._colours(X, reset)
+        return super()._mean_colours(X, reset)
 
 
 @fault("check_unreadable_files_are_named")
-class ErrorWithoutName(TinyTransformer):
-    def _colours(self, X, reset=False):
+class ErrorWithoutPath(TinyTransformer):
+    def _mean_colours(self, X, reset=False):
         try:
-            return super()._colours(X, reset)
+            return super()._mean_colours(X, reset)
         except ValueError:
             raise ValueError("something is wrong") from None
 
 
-@fault("check_content_counts", others=True)
+@fault("check_content_counts", unique=False)
 class CachesByPath(TinyTransformer):
     cache = {}
 
@@ -218,65 +218,65 @@ class CachesByPath(TinyTransformer):
         return self.cache[key]
 
 
-@fault("check_pixels_count", others=True)
-class LooksAtNames(TinyTransformer):
+@fault("check_pixels_count", unique=False)
+class UsesFileNames(TinyTransformer):
     def transform(self, X):
         lengths = [len(Path(str(x)).name) for x in np.ravel(X)]
         return 0 * super().transform(X) + np.array(lengths)[:, np.newaxis]
 
 
-@fault("check_data_are_left_alone", others=True)
-class WritesIntoX(TinyTransformer):
+@fault("check_data_are_left_alone", unique=False)
+class ModifiesX(TinyTransformer):
     def transform(self, X):
         if isinstance(X, list):
             X[0], X[-1] = X[-1], X[0]
         return super().transform(X)
 
 
-@fault("check_files_are_closed", others=True)
+@fault("check_files_are_closed", unique=False)
 class LeavesFilesOpen(TinyTransformer):
     def transform(self, X):
         open(np.ravel(X)[0], "rb")
         return super().transform(X)
 
 
-@fault("check_outputs", others=True)
-class LosesRows(TinyTransformer):
+@fault("check_outputs", unique=False)
+class DropsRows(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         return features[:10]
 
 
-@fault("check_order_does_not_matter", others=True)
+@fault("check_order_does_not_matter", unique=False)
 class ReordersRows(TinyTransformer):
     def transform(self, X):
         return super().transform(sorted(np.ravel(X).tolist()))
 
 
-@fault("check_neighbours_do_not_matter", others=True)
+@fault("check_neighbours_do_not_matter", unique=False)
 class DependsOnBatch(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         return features - features.mean(axis=0)
 
 
-@fault("check_many_images", others=True)
-class CutsLastBatch(TinyTransformer):
+@fault("check_many_images", unique=False)
+class ZerosLastBatch(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         features[32:] = 0
         return features
 
 
-@fault("check_predictions_repeat", others=True)
-class NoiseInPredictions(TinyTransformer):
+@fault("check_predictions_repeat", unique=False)
+class NoisyPredictions(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         return features + 1e-9 * np.random.default_rng().random(features.shape)
 
 
-@fault("check_fits_repeat", others=True)
-class Unseeded(TinyTransformer):
+@fault("check_fits_repeat", unique=False)
+class UnseededFit(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
         self.mean_ = self.mean_ + np.random.default_rng().random()
@@ -284,7 +284,7 @@ class Unseeded(TinyTransformer):
 
 
 @fault("check_refit_forgets")
-class WarmByAccident(TinyTransformer):
+class AccidentalWarmStart(TinyTransformer):
     def fit(self, X, y=None):
         former = getattr(self, "mean_", 0)
         super().fit(X, y)
@@ -293,33 +293,33 @@ class WarmByAccident(TinyTransformer):
 
 
 @fault("check_in_pipeline")
-class FitTransformForgetsToFit(TinyTransformer):
+class FitTransformDoesNotFit(TinyTransformer):
     def fit_transform(self, X, y=None):
         return clone(self).fit(X, y).transform(X)
 
 
 @fault("check_cross_validation")
-class TagsOfKernels(TinyClassifier):
+class PairwiseTag(TinyClassifier):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = True
         return tags
 
 
-@fault("check_fit_transform", others=True)
-class OtherFitTransform(TinyTransformer):
+@fault("check_fit_transform", unique=False)
+class FitTransformDiffersFromTransform(TinyTransformer):
     def fit_transform(self, X, y=None):
         return self.fit(X, y).transform(X) + 1
 
 
-@fault("check_names_of_features", others=True)
-class WrongNumberOfNames(TinyTransformer):
+@fault("check_names_of_features", unique=False)
+class WrongNumberOfFeatureNames(TinyTransformer):
     def get_feature_names_out(self, input_features=None):
         return np.array(["r", "g"], dtype=object)
 
 
 @fault("check_set_output_pandas")
-class LosesTheIndex(TinyTransformer):
+class DropsIndex(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         is_pandas = hasattr(features, "reset_index")
@@ -327,7 +327,7 @@ class LosesTheIndex(TinyTransformer):
 
 
 @fault("check_set_output_polars")
-class ReversesPolars(TinyTransformer):
+class ReversesPolarsRows(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         return features.reverse() if hasattr(features, "reverse") else features
@@ -339,21 +339,21 @@ class FitTransformIteratesOverFrames(TinyTransformer):
         return self.fit(list(X), y).transform(list(X))
 
 
-@fault("check_pickle", others=True)
+@fault("check_pickle", unique=False)
 class PickleLosesState(TinyTransformer):
     def __getstate__(self):
         return {k: v for k, v in super().__getstate__().items() if k != "mean_"}
 
 
-@fault("check_joblib", others=True)
-class WritesIntoWeights(TinyTransformer):
+@fault("check_joblib", unique=False)
+class ModifiesFittedArrays(TinyTransformer):
     def transform(self, X):
         self.mean_ += 0
         return super().transform(X)
 
 
 @fault("check_pickle_in_a_new_process")
-class KeepsStateInTheModule(TinyTransformer):
+class KeepsStateInClassAttribute(TinyTransformer):
     means = {}
 
     def fit(self, X, y=None):
@@ -362,19 +362,19 @@ class KeepsStateInTheModule(TinyTransformer):
         self.means[self.key_], self.mean_ = self.mean_, np.zeros(3)
         return self
 
-    def _colours(self, X, reset=False):
-        colours = super()._colours(X, reset)
+    def _mean_colours(self, X, reset=False):
+        colours = super()._mean_colours(X, reset)
         return colours if reset else colours - self.means[self.key_]
 
 
 @fault("check_deepcopy")
-class SharedByCopies(TinyTransformer):
+class DeepcopyReturnsSelf(TinyTransformer):
     def __deepcopy__(self, memo):
         return self
 
 
-@fault("check_fits_share_nothing", others=True)
-class StateOfTheClass(TinyTransformer):
+@fault("check_fits_share_nothing", unique=False)
+class StateSharedByClass(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
         type(self).shared = self.mean_ + len(X)
@@ -384,17 +384,17 @@ class StateOfTheClass(TinyTransformer):
         return super().transform(X) - type(self).shared
 
 
-@fault("check_frozen", others=True)
-class HidesTheFit(TinyTransformer):
+@fault("check_frozen", unique=False)
+class NeverReportsFitted(TinyTransformer):
     def __sklearn_is_fitted__(self):
         return False
 
     def transform(self, X):
-        return self._colours(X) - self.mean_
+        return self._mean_colours(X) - self.mean_
 
 
-@fault("check_predictions_change_nothing", others=True)
-class StateInPredictions(TinyTransformer):
+@fault("check_predictions_change_nothing", unique=False)
+class PredictionsChangeState(TinyTransformer):
     def transform(self, X):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
         return super().transform(X)
@@ -408,14 +408,14 @@ class SeedsNumPy(TinyTransformer):
 
 
 @fault("check_global_state_is_left_alone")
-class SetsVariable(TinyTransformer):
+class SetsEnvironmentVariable(TinyTransformer):
     def fit(self, X, y=None):
         os.environ["TINY"] = str(time.perf_counter_ns())
         return super().fit(X, y)
 
 
 @fault("check_global_state_is_left_alone")
-class FiltersWarnings(TinyTransformer):
+class AddsWarningFilter(TinyTransformer):
     def fit(self, X, y=None):
         message = f"never {time.perf_counter_ns()}"
         warnings.filterwarnings("ignore", message=message)
@@ -423,13 +423,13 @@ class FiltersWarnings(TinyTransformer):
 
 
 @fault("check_no_warnings")
-class WarnsWithoutNeed(TinyTransformer):
+class UnnecessaryWarning(TinyTransformer):
     def transform(self, X):
-        warnings.warn("there are images in X", stacklevel=2)
+        warnings.warn("X contains images", stacklevel=2)
         return super().transform(X)
 
 
-@fault("check_global_seeds_have_no_effect", others=True)
+@fault("check_global_seeds_have_no_effect", unique=False)
 class ReadsGlobalSeed(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -437,8 +437,8 @@ class ReadsGlobalSeed(TinyTransformer):
         return self
 
 
-@fault("check_threads_predict_at_once", others=True)
-class NotThreadSafe(TinyTransformer):
+@fault("check_threads_predict_at_once", unique=False)
+class PredictIsNotThreadSafe(TinyTransformer):
     def transform(self, X):
         self.now_ = X
         time.sleep(0.005)
@@ -454,19 +454,19 @@ class FitIsNotThreadSafe(TinyTransformer):
 
 
 @fault("check_types_of_labels")
-class PredictsCodes(TinyClassifier):
+class PredictsEncodedLabels(TinyClassifier):
     def predict(self, X):
         return self._scores(X).argmax(axis=1)
 
 
-@fault("check_types_of_labels", others=True)
-class LabelsAreStr(TinyClassifier):
+@fault("check_types_of_labels", unique=False)
+class ConvertsLabelsToStr(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         return super().fit(X, None if y is None else np.asarray(y).astype(str))
 
 
-@fault("check_learns", others=True)
-class FirstClassOnly(TinyClassifier):
+@fault("check_learns", unique=False)
+class PredictsFirstClassOnly(TinyClassifier):
     def predict(self, X):
         return np.repeat(self.classes_[:1], len(super().predict(X)))
 
@@ -478,7 +478,7 @@ class ReversedColumns(TinyClassifier):
 
 
 @fault("check_wrong_y_refused")
-class TakesContinuous(TinyClassifier):
+class AcceptsContinuousTargets(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         y = np.round(y) if np.asarray(y).dtype.kind == "f" else y
         return super().fit(X, y, sample_weight)
@@ -492,23 +492,23 @@ class ReadsLabelsByIndex(TinyClassifier):
 
 
 @fault("check_forms_of_y")
-class RefusesTuplesOfLabels(TinyClassifier):
+class RejectsTuplesOfLabels(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if isinstance(y, tuple):
-            raise TypeError("no tuples")
+            raise TypeError("y must not be a tuple")
         return super().fit(X, y, sample_weight)
 
 
 @fault("check_one_class")
-class OneClassIsRuntimeError(TinyClassifier):
+class SingleClassRaisesRuntimeError(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if y is not None and len(set(np.ravel(y).tolist())) == 1:
-            raise RuntimeError("one class")
+            raise RuntimeError("y has a single class")
         return super().fit(X, y, sample_weight)
 
 
 @fault("check_one_sample_per_class")
-class NeedsThreeSamples(TinyClassifier):
+class RequiresThreeSamples(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if len(X) < 3:
             raise ValueError("too few images")
@@ -526,10 +526,10 @@ class TinyClassifierWithBatches(TinyClassifier):
 
 
 @fault("check_any_batch_size")
-class NeedsTwoInABatch(TinyClassifierWithBatches):
+class RequiresBatchOfTwo(TinyClassifierWithBatches):
     def fit(self, X, y, sample_weight=None):
         if self.batch_size < 2:
-            raise ValueError("a batch of one has no variance")
+            raise ValueError("batch_size must be at least 2")
         return super().fit(X, y, sample_weight)
 
 
@@ -541,7 +541,7 @@ class DependsOnBatchSize(TinyClassifierWithBatches):
 
 
 @fault("check_rare_class")
-class LosesRareClass(TinyClassifier):
+class DropsRareClass(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         super().fit(X, y, sample_weight)
         if len(y) > 2:
@@ -551,20 +551,20 @@ class LosesRareClass(TinyClassifier):
         return self
 
 
-@fault("check_weights_matter", others=True)
+@fault("check_weights_matter", unique=False)
 class IgnoresWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         return super().fit(X, y)
 
 
-@fault("check_weight_of_zero_is_leaving_out", others=True)
-class ZeroIsALittle(TinyClassifier):
+@fault("check_weight_of_zero_is_leaving_out", unique=False)
+class ClipsSmallWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         weight = None if sample_weight is None else np.maximum(sample_weight, 0.5)
         return super().fit(X, y, weight)
 
 
-@fault("check_weight_of_two_is_twice", others=True)
+@fault("check_weight_of_two_is_twice", unique=False)
 class SquaresWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         weight = None if sample_weight is None else np.square(sample_weight)
@@ -572,7 +572,7 @@ class SquaresWeights(TinyClassifier):
 
 
 @fault("check_no_weights_are_ones")
-class NoWeightsAreAlmostOnes(TinyClassifier):
+class DefaultWeightsAreNotOnes(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if sample_weight is None and y is not None:
             sample_weight = np.linspace(1, 1.002, len(y))
@@ -596,7 +596,7 @@ class ReadsWeightsByIndex(TinyClassifier):
 
 
 @fault("check_wrong_weights_refused")
-class TakesWeightsOfZero(TinyClassifier):
+class AcceptsAllZeroWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if sample_weight is not None and not np.any(sample_weight):
             sample_weight = None

@@ -1,4 +1,4 @@
-"""Modules that some tests need; where one is missing, its first use skips the test."""
+"""Optional modules: using one that is not installed skips the test."""
 
 import importlib
 
@@ -10,7 +10,7 @@ class _Missing:
         self._name = name
 
     def __getattr__(self, attribute):
-        if attribute.startswith("_"):  # pytest looks for such while it collects
+        if attribute.startswith("_"):  # pytest looks these up at collection
             raise AttributeError(attribute)
         pytest.skip(f"needs {self._name}")
 

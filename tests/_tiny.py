@@ -1,4 +1,4 @@
-"""Two honest little estimators of image files, on NumPy and Pillow alone."""
+"""Minimal image estimators that pass all checks, using only NumPy and Pillow."""
 
 import os
 
@@ -20,21 +20,21 @@ from sklearn.utils.validation import (
 
 
 def check_paths(X):
-    """Return X as a list of str."""
+    """Validate X and return it as a list of str."""
     if isinstance(X, str | os.PathLike):
-        raise ValueError("X must be several paths.")
+        raise ValueError("X must be a sequence of paths, got a single path.")
     values = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else X
     values = np.asarray(values)
     if values.size == 0 or not (values.ndim == 1 or values.shape[1:] == (1,)):
-        raise ValueError("X must be paths, in one or more rows.")
+        raise ValueError("X must be a non-empty sequence or column of paths.")
     paths = [os.fspath(x) if isinstance(x, os.PathLike) else x for x in values.flat]
     if not all(isinstance(path, str) and path for path in paths):
-        raise ValueError("X must be paths.")
+        raise ValueError("X must contain only paths.")
     return [str(path) for path in paths]
 
 
-def read(paths):
-    """Return the mean colour of each image, 0 to 1."""
+def mean_colours(paths):
+    """Return the mean colour of each image, from 0 to 1."""
     colours = []
     for path in paths:
         try:
@@ -45,9 +45,9 @@ def read(paths):
     return np.array(colours) / 255
 
 
-class _OfPaths(BaseEstimator):
-    def _colours(self, X, reset=False):
-        colours = read(check_paths(X))
+class _PathEstimator(BaseEstimator):
+    def _mean_colours(self, X, reset=False):
+        colours = mean_colours(check_paths(X))
         if reset:
             vars(self).pop("n_features_in_", None)
         if reset or hasattr(self, "n_features_in_"):
@@ -62,8 +62,8 @@ class _OfPaths(BaseEstimator):
         return tags
 
 
-class TinyClassifier(ClassifierMixin, _OfPaths):
-    """The class with the nearest mean colour."""
+class TinyClassifier(ClassifierMixin, _PathEstimator):
+    """Classifier that predicts the class with the nearest mean colour."""
 
     def __init__(self, *, sharpness=20.0, class_weight=None, random_state=None):
         self.sharpness = sharpness
@@ -76,9 +76,9 @@ class TinyClassifier(ClassifierMixin, _OfPaths):
         check_consistent_length(X, y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError("y must have two classes.")
+            raise ValueError("y must have at least two classes.")
         weight = self._check_weight(sample_weight, y)
-        colours = self._colours(X, reset=True)
+        colours = self._mean_colours(X, reset=True)
         means = [
             np.average(colours[codes == i], axis=0, weights=weight[codes == i])
             for i in range(len(classes))
@@ -97,7 +97,7 @@ class TinyClassifier(ClassifierMixin, _OfPaths):
 
     def _scores(self, X):
         check_is_fitted(self)
-        colours = self._colours(X)
+        colours = self._mean_colours(X)
         distances = ((colours[:, np.newaxis] - self.means_) ** 2).sum(axis=2)
         return np.log(self.prior_) - self.sharpness * distances
 
@@ -110,28 +110,30 @@ class TinyClassifier(ClassifierMixin, _OfPaths):
         return self.classes_[self._scores(X).argmax(axis=1)]
 
 
-class TinyTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _OfPaths):
-    """The mean colour, minus that of the images in `fit`."""
+class TinyTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, _PathEstimator
+):
+    """Transformer to the mean colour, centred on that of the training images."""
 
     def __init__(self, *, scale=1.0):
         self.scale = scale
 
     def fit(self, X, y=None):
-        self.mean_ = self._colours(X, reset=True).mean(axis=0)
+        self.mean_ = self._mean_colours(X, reset=True).mean(axis=0)
         self._n_features_out = 3
         return self
 
     def transform(self, X):
         check_is_fitted(self)
-        return (self._colours(X) - self.mean_) * self.scale
+        return (self._mean_colours(X) - self.mean_) * self.scale
 
 
-class TinyTransformerOfPixels(TinyTransformer):
-    """The same, for images in memory as well."""
+class TinyPixelTransformer(TinyTransformer):
+    """Like `TinyTransformer`, but also accepts images in memory."""
 
-    def _colours(self, X, reset=False):
+    def _mean_colours(self, X, reset=False):
         if getattr(X, "dtype", None) != np.uint8:
-            return super()._colours(X, reset)
+            return super()._mean_colours(X, reset)
         return X.mean(axis=(1, 2)) / 255
 
     def __sklearn_tags__(self):

@@ -1,4 +1,4 @@
-"""Our estimators pass our checks, and each planted fault is found by the one meant."""
+"""skvision's estimators pass the image checks; faulty estimators fail them."""
 
 import os
 import subprocess
@@ -7,8 +7,8 @@ from collections import Counter
 from unittest import SkipTest
 
 import pytest
-from _faults import ALONE, FAULTS, FitReturnsNone, TinyClassifierWithBatches
-from _tiny import TinyClassifier, TinyTransformer, TinyTransformerOfPixels
+from _faults import FAULTS, UNIQUE_FAULTS, FitReturnsNone, TinyClassifierWithBatches
+from _tiny import TinyClassifier, TinyPixelTransformer, TinyTransformer
 
 from skvision import (
     FineTunedVGGClassifier,
@@ -43,7 +43,7 @@ CNN, VGG16 = ESTIMATORS
 
 
 @parametrize_with_image_checks(
-    [VGG16, TinyClassifier(), TinyTransformer(), TinyTransformerOfPixels()]
+    [VGG16, TinyClassifier(), TinyTransformer(), TinyPixelTransformer()]
 )
 def test_image_checks(estimator, check):
     check(estimator)
@@ -72,19 +72,19 @@ def test_image_checks_of_networks(estimator, check):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_so_many_checks_apply(estimator):
+def test_number_of_applicable_checks(estimator):
     assert len(list(image_checks_generator(estimator))) == ESTIMATORS[estimator]
 
 
-# Planted faults
+# Faulty estimators
 
 
-@pytest.mark.filterwarnings("ignore")  # the faults warn of what they like
-@pytest.mark.parametrize("planted", FAULTS)
-def test_fault_is_found(planted, monkeypatch):
+@pytest.mark.filterwarnings("ignore")  # faulty estimators may warn
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_detected(fault, monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    name = planted.partition(":")[0]
-    estimator = FAULTS[planted]()
+    name = fault.partition(":")[0]
+    estimator = FAULTS[fault]()
     [check] = [
         c for _, c in image_checks_generator(estimator) if c.func.__name__ == name
     ]
@@ -94,24 +94,24 @@ def test_fault_is_found(planted, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("planted", ALONE)
-def test_no_other_check_finds_the_fault(planted, monkeypatch):
+@pytest.mark.parametrize("fault", UNIQUE_FAULTS)
+def test_no_other_check_detects_the_fault(fault, monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    results = check_image_estimator(FAULTS[planted](), on_fail=None, on_skip=None)
+    results = check_image_estimator(FAULTS[fault](), on_fail=None, on_skip=None)
     failed = [r["check_name"] for r in results if r["status"] == "failed"]
-    assert failed == [planted.partition(":")[0]]
+    assert failed == [fault.partition(":")[0]]
 
 
 def test_each_check_has_a_fault():
     checks = {
         check.func.__name__
-        for estimator in (TinyClassifierWithBatches(), TinyTransformerOfPixels())
+        for estimator in (TinyClassifierWithBatches(), TinyPixelTransformer())
         for _, check in image_checks_generator(estimator)
     }
-    assert {planted.partition(":")[0] for planted in FAULTS} == checks
+    assert {fault.partition(":")[0] for fault in FAULTS} == checks
 
 
-def test_a_class_that_a_new_process_cannot_import_is_skipped():
+def test_skip_if_a_new_process_cannot_import_the_class():
     class Local(TinyTransformer):
         pass
 
@@ -149,11 +149,11 @@ def test_expected_failures_and_callback():
     assert Counter(status.values())["passed"] > 10
     with pytest.raises(AssertionError, match="must return self"):
         check_image_estimator(FitReturnsNone(), on_skip=None)
-    with pytest.raises(TypeError, match="an instance and not the class"):
+    with pytest.raises(TypeError, match="must be an estimator instance"):
         check_image_estimator(TinyTransformer)
 
 
-def test_import_is_light():
+def test_import_does_not_load_heavy_modules():
     code = "import sys, skvision.estimator_checks; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not {"tensorflow", "keras", "matplotlib", "pytest"} & {*run.stdout.split()}

@@ -1,7 +1,7 @@
-"""scikit-learn's own checks, all of them, on estimators that take images.
+"""All of scikit-learn's own checks, on image estimators.
 
-Of an estimator whose tags say that it takes strings, `check_estimator` runs a single
-check. `rows_as_images` lets all of them run.
+`check_estimator` runs a single check on an estimator whose tags declare string input.
+With `rows_as_images` it runs all of them.
 """
 
 import os
@@ -25,13 +25,13 @@ from skvision.estimator_checks import rows_as_images
 
 TRAINING = {"epochs": 15, "learning_rate": 0.02, "batch_size": 32, "dropout": 0.0}
 
-# Before scikit-learn 1.9 one check is missing for all, another one runs twice, and
-# classifiers have one check less.
+# Before scikit-learn 1.9 one check is missing, another one runs twice, and classifiers
+# have one check less.
 IS_1_9 = hasattr(estimator_checks, "check_all_zero_sample_weights_error")
 
-# Each estimator and the number of checks that scikit-learn has for its kind: 55 for a
-# classifier, 7 more with weights of samples and 1 with weights of classes; 47 for a
-# transformer, 1 less that is about types that go through, and 1 less without a fit.
+# Each estimator and the number of applicable checks: 55 for a classifier, plus 7 for
+# sample_weight and 1 for class_weight; 47 for a transformer, minus 1 about preserved
+# dtypes and 1 if it does not require fit.
 ESTIMATORS = {
     ScratchCNNClassifier(
         image_size=(8, 8),
@@ -45,7 +45,7 @@ ESTIMATORS = {
         weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
     ): 45,
 }
-# As many as for the other classifier; they take minutes.
+# As many checks as for the other classifier; they take minutes.
 FINE_TUNED = FineTunedVGGClassifier(
     weights=None,
     image_size=(32, 32),
@@ -64,8 +64,8 @@ ADAPTED = [rows_as_images(estimator) for estimator in ESTIMATORS]
 
 EXPECTED_FAILED_CHECKS = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "Training in mini-batches: a repeated sample lands in other batches than one "
-        "with a weight of 2."
+        "With mini-batches, a repeated sample is in other batches than a sample with "
+        "weight 2."
     ),
 }
 
@@ -75,7 +75,7 @@ def expected_failures(estimator):
 
 
 def run(check, *args):
-    """Run a check that must not be skipped, but for want of a library."""
+    """Run a check that must not be skipped, unless a library is missing."""
     try:
         check(*args)
     except estimator_checks.SkipTest as skip:
@@ -98,23 +98,23 @@ def test_scikit_learn_checks_of_fine_tuning(estimator, check):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
-def test_so_many_checks_run(estimator):
-    assert os.environ["SCIPY_ARRAY_API"] == "1", "else one check is skipped"
+def test_number_of_applicable_checks(estimator):
+    assert os.environ["SCIPY_ARRAY_API"] == "1", "required by one check"
     adapted = rows_as_images(estimator)
     assert len(list(estimator_checks_generator(adapted))) == ESTIMATORS[estimator]
     with pytest.warns(SkipTestWarning, match="Can't test estimator"):
         assert len(list(estimator_checks_generator(estimator))) == 1
 
 
-# What scikit-learn runs on its own estimators and on no others
+# Checks that scikit-learn runs only on its own estimators
 
-OF_ALL = [
+COMMON = [
     "check_dataframe_column_names_consistency",
     "check_inplace_ensure_writeable",
     "check_param_validation",
 ]
-OF_CLASSIFIERS = ["check_all_zero_sample_weights_error"]
-OF_TRANSFORMERS = [
+CLASSIFIER_ONLY = ["check_all_zero_sample_weights_error"]
+TRANSFORMER_ONLY = [
     "check_get_feature_names_out_error",
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
@@ -128,19 +128,19 @@ OF_TRANSFORMERS = [
 
 def strict_checks():
     for estimator in ADAPTED:
-        names = OF_ALL + (
-            OF_CLASSIFIERS if is_classifier(estimator) else OF_TRANSFORMERS
+        names = COMMON + (
+            CLASSIFIER_ONLY if is_classifier(estimator) else TRANSFORMER_ONLY
         )
         for name in names:
             label = f"{type(estimator).__name__}-{name}"
             yield pytest.param(estimator, name, id=label)
 
 
-# The checks of set_output fit on an array and transform a data frame, as they do with
-# every estimator of scikit-learn.
+# The set_output checks fit on an array and transform a data frame, also for
+# scikit-learn's own estimators.
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
 @pytest.mark.parametrize(("estimator", "name"), list(strict_checks()))
-def test_checks_that_scikit_learn_keeps_for_itself(estimator, name):
+def test_checks_of_scikit_learn_only(estimator, name):
     if name == "check_all_zero_sample_weights_error" and not IS_1_9:
         pytest.skip("scikit-learn < 1.9")
     run(getattr(estimator_checks, name), type(estimator).__name__, estimator)
@@ -151,13 +151,13 @@ def test_checks_that_scikit_learn_keeps_for_itself(estimator, name):
     [estimator for estimator in ADAPTED if is_classifier(estimator)],
     ids=lambda e: type(e).__name__,
 )
-def test_names_of_columns_with_a_prediction_in_fit(estimator):
+def test_column_names_with_prediction_during_fit(estimator):
     estimator = clone(estimator).set_params(early_stopping=True, n_iter_no_change=1)
     name = type(estimator).__name__
     run(estimator_checks.check_dataframe_column_names_consistency, name, estimator)
 
 
-def test_so_many_more_checks_run():
+def test_number_of_strict_checks():
     counts = Counter(type(p.values[0]).__name__ for p in strict_checks())
     assert counts["ScratchCNNClassifier"] == 4
     assert counts["VGG16BottleneckTransformer"] == 11

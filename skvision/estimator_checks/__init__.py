@@ -1,8 +1,8 @@
-"""Checks for estimators of images, as scikit-learn has them for rows of numbers.
+"""Checks for image estimators, following `sklearn.utils.estimator_checks`.
 
-`check_image_estimator` and `parametrize_with_image_checks` have the conventions of
-`sklearn.utils.estimator_checks`; `rows_as_images` lets the checks that stand there run
-on estimators of images.
+`check_image_estimator` and `parametrize_with_image_checks` follow the conventions of
+`sklearn.utils.estimator_checks`; `rows_as_images` adapts an image estimator so that
+scikit-learn's own checks can run on it.
 """
 
 import warnings
@@ -31,21 +31,22 @@ __all__ = [
 
 
 def image_checks_generator(estimator):
-    """Yield the checks that apply to an estimator of images.
+    """Yield the checks that apply to an image estimator.
 
     Parameters
     ----------
     estimator : estimator object
-        An instance. Its tags, methods and parameters decide which checks apply.
+        Estimator instance. Its tags, methods and parameters determine which checks
+        apply.
 
     Yields
     ------
     estimator : estimator object
-        The same instance; checks work with clones.
+        The same instance; checks only fit clones of it.
     check : callable
-        Raises an exception if ``check(estimator)`` fails, :class:`unittest.SkipTest` if
-        it cannot be run. ``check.func.__name__`` is its name, and
-        ``check.func.__doc__`` says what it demands.
+        ``check(estimator)`` raises an exception if the check fails and
+        :class:`unittest.SkipTest` if it cannot be run. ``check.func.__name__`` is the
+        name of the check and ``check.func.__doc__`` describes what it requires.
 
     Examples
     --------
@@ -53,28 +54,28 @@ def image_checks_generator(estimator):
     >>> from skvision.estimator_checks import image_checks_generator
     >>> checks = [check for _, check in image_checks_generator(ScratchCNNClassifier())]
     >>> checks[2].func.__name__, checks[2].func.__doc__
-    ('check_params_come_back', '`get_params` returns the very objects that were set.')
+    ('check_params_come_back', '`get_params` returns the objects passed to `set_params`.')
     """
     name = type(estimator).__name__
-    for check in _applying(estimator):
+    for check in _applicable_checks(estimator):
         yield estimator, partial(check, name)
 
 
-def _applying(estimator):
-    """Yield the functions of all checks that apply."""
+def _applicable_checks(estimator):
+    """Yield the functions of all applicable checks."""
     tags = get_tags(estimator)
     yield from api.CHECKS + inputs.CHECKS
     if tags.input_tags.three_d_array:
-        yield from inputs.CHECKS_IN_MEMORY
+        yield from inputs.IN_MEMORY_CHECKS
     yield from results.CHECKS + state.CHECKS
     if is_classifier(estimator):
-        yield from labels.CHECKS_OF_CLASSIFIERS + results.CHECKS_OF_CLASSIFIERS
+        yield from labels.CLASSIFIER_CHECKS + results.CLASSIFIER_CHECKS
     if hasattr(estimator, "transform"):
-        yield from results.CHECKS_OF_TRANSFORMERS
+        yield from results.TRANSFORMER_CHECKS
     if has_fit_parameter(estimator, "sample_weight"):
         yield from weights.CHECKS
         if is_classifier(estimator):
-            yield from weights.CHECKS_OF_CLASSIFIERS
+            yield from weights.CLASSIFIER_CHECKS
 
 
 def check_image_estimator(
@@ -85,43 +86,43 @@ def check_image_estimator(
     on_fail="raise",
     callback=None,
 ):
-    """Check that an estimator of images keeps the conventions.
+    """Check that an image estimator follows the conventions of scikit-learn.
 
-    The checks fit clones to 8 or 12 small images in plain colours with some noise, in
-    two or three classes. Give the estimator as many epochs as it needs for them, and no
-    more: there are some hundred fits.
+    The checks fit clones on 8 or 12 small noisy images, one colour per class, with two
+    or three classes. There are about a hundred fits, so set the number of epochs just
+    high enough for the estimator to learn these images.
 
     Parameters
     ----------
     estimator : estimator object
-        An instance, not a class. It is not changed.
+        Estimator instance, not a class. It is not modified.
 
     expected_failed_checks : dict of {str: str}, default=None
-        Names of checks that are expected to fail, and why.
+        Names of checks that are expected to fail, with the reason.
 
     on_skip : {"warn"} or None, default="warn"
-        Whether to warn, with a :class:`~sklearn.exceptions.SkipTestWarning`, of a check
-        that cannot be run, for want of pandas or polars, or because a new process
+        Whether to warn with a :class:`~sklearn.exceptions.SkipTestWarning` when a check
+        is skipped because pandas or polars is not installed, or because a new process
         cannot import the class of the estimator.
 
     on_fail : {"raise", "warn"} or None, default="raise"
-        What to do when a check fails that is not expected to: raise its exception, warn
-        with an :class:`~sklearn.exceptions.EstimatorCheckFailedWarning`, or nothing.
+        What to do when a check fails unexpectedly: raise its exception, warn with an
+        :class:`~sklearn.exceptions.EstimatorCheckFailedWarning`, or nothing.
 
     callback : callable or None, default=None
-        Called with the items of each result as keyword arguments.
+        Called after each check with the items of its result as keyword arguments.
 
     Returns
     -------
     results : list of dict
-        For each check a dict with the keys "estimator", "check_name", "exception",
+        One dict per check, with the keys "estimator", "check_name", "exception",
         "status" ("passed", "failed", "xfail" or "skipped"), "expected_to_fail" and
         "expected_to_fail_reason".
 
     See Also
     --------
-    parametrize_with_image_checks : The same for pytest.
-    rows_as_images : For the checks of scikit-learn itself.
+    parametrize_with_image_checks : Run the checks with pytest.
+    rows_as_images : Adapt an image estimator to scikit-learn's own checks.
 
     Examples
     --------
@@ -134,7 +135,7 @@ def check_image_estimator(
     >>> {result["status"] for result in results} <= {"passed", "skipped"}
     True
     """
-    _refuse_class(estimator)
+    _reject_class(estimator)
     expected = expected_failed_checks or {}
     results = []
     for _, check in image_checks_generator(estimator):
@@ -148,11 +149,11 @@ def check_image_estimator(
     return results
 
 
-def _refuse_class(estimator):
+def _reject_class(estimator):
     if isinstance(estimator, type):
         raise TypeError(
-            f"The checks take an instance and not the class {estimator.__name__}: pass "
-            f"{estimator.__name__}()."
+            "'estimator' must be an estimator instance, got the class "
+            f"{estimator.__name__}. Pass {estimator.__name__}() instead."
         )
 
 
@@ -187,29 +188,29 @@ def _warn(result, on_skip, on_fail):
 def parametrize_with_image_checks(
     estimators, *, expected_failed_checks=None, xfail_strict=None
 ):
-    """Parametrize a test of pytest with the checks of estimators of images.
+    """Pytest decorator that parametrizes a test with the image estimator checks.
 
     Parameters
     ----------
     estimators : list of estimator objects
-        Instances, not classes.
+        Estimator instances, not classes.
 
     expected_failed_checks : callable or None, default=None
-        Called with an estimator, returns a dict from the names of checks that are
-        expected to fail to the reasons. These tests are marked as xfail.
+        Callable that takes an estimator and returns a dict from the names of checks
+        that are expected to fail to the reasons. These tests are marked as xfail.
 
     xfail_strict : bool or None, default=None
-        Whether a check that is expected to fail and passes is a failure. None leaves it
-        to the configuration of pytest.
+        Whether a check that is expected to fail but passes is reported as a failure. If
+        None, the configuration of pytest applies.
 
     Returns
     -------
     decorator : pytest.MarkDecorator
-        For a test with the arguments `estimator` and `check`.
+        Decorator for a test with the arguments `estimator` and `check`.
 
     See Also
     --------
-    check_image_estimator : The same without pytest.
+    check_image_estimator : Run the checks without pytest.
 
     Examples
     --------
@@ -223,7 +224,7 @@ def parametrize_with_image_checks(
 
     cases = []
     for estimator in estimators:
-        _refuse_class(estimator)
+        _reject_class(estimator)
         expected = expected_failed_checks(estimator) if expected_failed_checks else {}
         for _, check in image_checks_generator(estimator):
             marks = []

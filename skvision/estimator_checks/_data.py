@@ -1,4 +1,4 @@
-"""What the checks of image estimators share: images, fits and comparisons."""
+"""Helpers shared by the checks: images, fits and comparisons."""
 
 import functools
 import tempfile
@@ -18,7 +18,7 @@ _OUTPUTS = "predict", "predict_proba", "decision_function", "transform"
 
 
 class Sample(NamedTuple):
-    """Images in files, the same in memory, and their classes as 0, 1, ..."""
+    """Paths of image files, the same images as an array, and their classes 0, 1, ..."""
 
     paths: list
     pixels: np.ndarray
@@ -32,13 +32,13 @@ def _folder():
 
 
 @functools.cache
-def _written():
-    """Write 12 images in three colours, with noise, and return paths and pixels."""
+def _saved_images():
+    """Write 12 noisy images of three colours and return their paths and pixels."""
     rng = np.random.default_rng(0)
     colours = np.tile(_COLOURS, (N_PER_CLASS, 1))[:, np.newaxis, np.newaxis]
     noise = rng.integers(-30, 26, (len(colours), 32, 32, 3))
     pixels = (colours + noise).astype(np.uint8)
-    # Not in the order of their names, which must not matter.
+    # File names are not in the order of the images: it must not matter.
     numbers = rng.permutation(len(pixels))
     paths = [str(Path(_folder().name, f"{number:02d}.png")) for number in numbers]
     for path, image in zip(paths, pixels, strict=True):
@@ -47,8 +47,8 @@ def _written():
 
 
 def sample(n_classes=2):
-    """Return images of two or three colours, the classes in turn."""
-    paths, pixels = _written()
+    """Return images of two or three colours, with alternating classes."""
+    paths, pixels = _saved_images()
     y = np.tile(np.arange(3), N_PER_CLASS)
     kept = np.flatnonzero(y < n_classes)
     return Sample([paths[i] for i in kept], pixels[kept], y[kept])
@@ -56,29 +56,29 @@ def sample(n_classes=2):
 
 @contextmanager
 def new_folder():
-    """Make a folder for files that a check changes."""
+    """Create a temporary folder for files that a check modifies."""
     with tempfile.TemporaryDirectory(prefix="skvision-check-") as folder:
         yield Path(folder)
 
 
-def prepared(estimator, **params):
-    """Return a clone with a seed, and with those of `params` that it has."""
+def seeded_clone(estimator, **params):
+    """Return a clone with `random_state=0` and `params`, as far as it has them."""
     estimator = clone(estimator)
     known = estimator.get_params(deep=False)
     params = {"random_state": 0} | params
     return estimator.set_params(**{k: v for k, v in params.items() if k in known})
 
 
-def fitted(estimator, data=None, **fit_params):
-    """Fit a clone to the images of `data`, by default those of two classes."""
+def fit_clone(estimator, data=None, **fit_params):
+    """Fit a clone on `data`, by default the images of two classes."""
     data = sample() if data is None else data
-    estimator = prepared(estimator)
+    estimator = seeded_clone(estimator)
     estimator.fit(data.paths, data.y, **fit_params)
     return estimator
 
 
 def outputs(estimator, X):
-    """Return what each method makes of X, as a dict of arrays."""
+    """Return the output of each prediction method on X, as a dict of arrays."""
     return {
         method: to_array(getattr(estimator, method)(X))
         for method in _OUTPUTS
@@ -87,24 +87,25 @@ def outputs(estimator, X):
 
 
 def to_array(values):
-    """Return an output as an array, whatever it was."""
+    """Convert an output to a dense array."""
     return values.toarray() if hasattr(values, "toarray") else np.asarray(values)
 
 
-def rows(results, indices):
-    """Return some rows of each of the `outputs`."""
+def select_rows(results, indices):
+    """Select rows of each array of `outputs`."""
     return {method: values[indices] for method, values in results.items()}
 
 
 def assert_same(results, expected, what, rtol=1e-5, atol=1e-5):
-    """Compare two `outputs`: classes exactly, numbers with a tolerance."""
+    """Compare two `outputs`: predicted classes exactly, numbers with a tolerance."""
     assert results.keys() == expected.keys(), (
-        f"{what}: the methods are {[*results]}, and should be {[*expected]}."
+        f"{what}: has methods {[*results]}, expected {[*expected]}."
     )
     for method, values in results.items():
         wanted = expected[method]
-        shapes = f"{values.shape} and {wanted.shape}"
-        assert values.shape == wanted.shape, f"{what}: {method} has shapes {shapes}."
+        assert values.shape == wanted.shape, (
+            f"{what}: {method} has shape {values.shape}, expected {wanted.shape}."
+        )
         if method == "predict":
             assert (values == wanted).all(), f"{what}: predict differs."
         else:
@@ -115,8 +116,8 @@ def assert_same(results, expected, what, rtol=1e-5, atol=1e-5):
             assert close, f"{what}: {method} differs by up to {worst:.3g}."
 
 
-def differ(results, expected, atol=1e-5):
-    """Tell whether any method gives anything else."""
+def outputs_differ(results, expected, atol=1e-5):
+    """Return whether the output of any method differs."""
     try:
         assert_same(results, expected, "", atol=atol)
     except AssertionError:
@@ -132,18 +133,18 @@ def assert_raises(call, what, errors=(ValueError, TypeError)):
         return error
     except Exception as error:
         names = " or ".join(kind.__name__ for kind in errors)
-        message = f"{what} raises {type(error).__name__}, and should raise {names}."
+        message = f"{what} raises {type(error).__name__} instead of {names}."
         raise AssertionError(message) from error
     raise AssertionError(f"{what} raises no error.")
 
 
-def state_of(estimator):
-    """Return a digest of each attribute."""
+def attribute_hashes(estimator):
+    """Return a hash of each attribute."""
     return {key: joblib.hash(value) for key, value in vars(estimator).items()}
 
 
 def module_or_skip(name):
-    """Import an optional module, or skip the check."""
+    """Import an optional module, or skip the check if it is missing."""
     try:
         return __import__(name)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""An estimator of images that takes rows of numbers, for scikit-learn's checks."""
+"""Adapt image estimators to numeric rows, for scikit-learn's own checks."""
 
 import functools
 import hashlib
@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.utils import InputTags
 from sklearn.utils.validation import validate_data
 
-# Numbers of any size leave a trace in one of the three channels.
+# Values of any magnitude are visible in at least one of the three channels.
 _SCALES = np.array([1.0, 10.0, 100.0])
-_OF_ROWS = "n_features_in_", "feature_names_in_"
+_ROW_ATTRIBUTES = "n_features_in_", "feature_names_in_"
 _METHODS = (
     *("fit", "fit_transform", "fit_predict", "transform", "score"),
     *("predict", "predict_proba", "predict_log_proba", "decision_function"),
@@ -22,35 +22,35 @@ _METHODS = (
 
 
 def rows_as_images(estimator):
-    """Give an estimator of image paths rows of numbers instead, as small image files.
+    """Adapt an image estimator to numeric rows, by writing each row as an image file.
 
-    `sklearn.utils.estimator_checks.check_estimator` works with rows of numbers. Of an
-    estimator whose tags say that it takes something else it runs a single check, so
-    that its success says nothing. With this around the estimator, all checks run.
+    `sklearn.utils.estimator_checks.check_estimator` passes numeric arrays to an
+    estimator. If the tags of the estimator declare another input, it only runs a single
+    check. On the adapted estimator all checks run.
 
-    The result is an instance of a subclass, with the same name, parameters and
-    methods. Each row becomes an image with a pixel for each number, which is written to
-    a file; the methods of the estimator are called with nothing but the paths of these
-    files, and `y` and weights as they are.
+    The adapted estimator is an instance of a subclass with the same name, parameters
+    and methods. Each row is written to a file as an image with one pixel per value, and
+    the methods of the original class receive the paths of these files; `y` and weights
+    are passed unchanged.
 
     Parameters
     ----------
     estimator : estimator object
-        Takes paths of images. It is not changed.
+        Estimator that accepts image paths. It is not modified.
 
     Returns
     -------
     adapted : estimator object
-        A clone that takes arrays of shape (n_samples, n_features).
+        Clone that accepts arrays of shape (n_samples, n_features).
 
     Notes
     -----
-    Checks about the form of `X` itself (NaN, sparse matrices, the number and names of
-    features) meet the adapter, which passes them: what the estimator does with forms of
-    paths is for :func:`check_image_estimator` to see. The estimator should resize
-    images: they have as many pixels as rows have numbers, 1 to some 50.
+    Checks of the format of `X` (NaN, sparse matrices, number and names of features)
+    only test the adapter; use :func:`check_image_estimator` to check how the estimator
+    handles its input. The estimator should resize images, as they have one pixel per
+    feature, from 1 to about 50.
 
-    The files lie in a temporary folder and are removed when the process ends.
+    The files are in a temporary folder that is removed when the process ends.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def rows_as_images(estimator):
 
 
 class _RowsMixin:
-    """What all adapted classes share."""
+    """Mixin of all adapted classes."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -77,7 +77,7 @@ class _RowsMixin:
         return tags
 
     def __reduce__(self):
-        # The class has no name by which pickle could find it.
+        # pickle cannot find the class by name.
         return _rebuild, (self._image_class,), self.__getstate__()
 
 
@@ -87,9 +87,9 @@ def _rebuild(image_class):
 
 @functools.cache
 def _adapted_class(image_class):
-    """Return the subclass of a class that takes rows."""
+    """Return the subclass of an image estimator that accepts rows."""
     body = {
-        name: _on_rows(getattr(image_class, name))
+        name: _accept_rows(getattr(image_class, name))
         for name in _METHODS
         if hasattr(image_class, name)
     }
@@ -101,29 +101,29 @@ def _adapted_class(image_class):
     )
 
 
-def _on_rows(method):
-    """Return a method that gives the paths of images to `method`."""
+def _accept_rows(method):
+    """Return a method that writes rows as images and passes their paths to `method`."""
 
     @functools.wraps(method)
-    def on_rows(self, X, *args, **kwargs):
+    def accept_rows(self, X, *args, **kwargs):
         rows = validate_data(self, X, reset=method.__name__.startswith("fit"))
-        paths = _write(np.asarray(rows, dtype=float))
+        paths = _write_images(np.asarray(rows, dtype=float))
         if hasattr(X, "iloc"):  # keep the index
             paths = type(X)({"path": paths}, index=X.index)
-        # An estimator of the class itself, which knows nothing of rows.
+        # An instance of the original class, without the metadata of rows.
         inner = object.__new__(self._image_class)
-        inner.__dict__.update(_without_rows(self))
+        inner.__dict__.update(_image_attributes(self))
         result = getattr(inner, method.__name__)(paths, *args, **kwargs)
-        of_rows = {key: vars(self)[key] for key in _OF_ROWS if key in vars(self)}
+        row_attributes = {k: vars(self)[k] for k in _ROW_ATTRIBUTES if k in vars(self)}
         vars(self).clear()
-        vars(self).update(_without_rows(inner) | of_rows)
+        vars(self).update(_image_attributes(inner) | row_attributes)
         return self if result is inner else result
 
-    return on_rows
+    return accept_rows
 
 
-def _without_rows(estimator):
-    return {key: value for key, value in vars(estimator).items() if key not in _OF_ROWS}
+def _image_attributes(estimator):
+    return {k: v for k, v in vars(estimator).items() if k not in _ROW_ATTRIBUTES}
 
 
 @functools.cache
@@ -131,8 +131,8 @@ def _folder():
     return tempfile.TemporaryDirectory(prefix="skvision-rows-")
 
 
-def _write(rows):
-    """Write each row as an image, unless it is there, and return the paths."""
+def _write_images(rows):
+    """Write each row as an image, unless the file exists, and return the paths."""
     side = int(np.ceil(np.sqrt(rows.shape[1])))
     values = np.zeros((len(rows), side * side, 3))
     values[:, : rows.shape[1]] = np.tanh(rows[:, :, np.newaxis] / _SCALES)

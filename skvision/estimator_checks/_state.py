@@ -1,4 +1,4 @@
-"""Checks of copies, files, threads and of all that an estimator must leave alone."""
+"""Checks of copies, pickles, threads and global state."""
 
 import copy
 import os
@@ -21,35 +21,35 @@ from sklearn.frozen import FrozenEstimator
 from skvision.estimator_checks._data import (
     Sample,
     assert_same,
-    fitted,
+    attribute_hashes,
+    fit_clone,
     new_folder,
     outputs,
-    prepared,
     sample,
-    state_of,
+    seeded_clone,
 )
 
 _EXACT = {"rtol": 0, "atol": 0}
 
 
 def check_pickle(name, estimator):
-    """A pickle gives the same predictions, fitted or not."""
-    data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
-    new = pickle.loads(pickle.dumps(prepared(estimator)))
-    what = f"{name}, pickled before the fit"
+    """An unpickled estimator gives the same predictions, fitted or not."""
+    data, fitted = sample(), fit_clone(estimator)
+    expected = outputs(fitted, data.paths)
+    new = pickle.loads(pickle.dumps(seeded_clone(estimator)))
+    what = f"{name}, pickled before fit"
     assert_same(outputs(new.fit(data.paths, data.y), data.paths), expected, what)
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         what = f"{name}, pickled with protocol {protocol}"
         try:
-            results = outputs(pickle.loads(pickle.dumps(ready, protocol)), data.paths)
+            results = outputs(pickle.loads(pickle.dumps(fitted, protocol)), data.paths)
         except Exception as error:
-            raise AssertionError(f"{what}: it fails.") from error
+            raise AssertionError(f"{what}, fails.") from error
         assert_same(results, expected, what, **_EXACT)
 
 
-# Exit code 3: the class is not to be found.
-_PREDICT_THERE = """
+# Exit code 3: the class cannot be imported.
+_PREDICT_IN_SUBPROCESS = """
 import importlib, operator, pathlib, pickle, sys
 module, qualname, folder = sys.argv[1:]
 try:
@@ -63,30 +63,32 @@ pathlib.Path(folder, "outputs").write_bytes(pickle.dumps(outputs(estimator, X)))
 
 
 def check_pickle_in_a_new_process(name, estimator):
-    """A pickle that a new process loads gives the same predictions there."""
+    """A pickle gives the same predictions in a new process."""
     kind = type(estimator)
     where = kind.__module__, kind.__qualname__
-    data, ready = sample(), fitted(estimator)
+    data, fitted = sample(), fit_clone(estimator)
     with new_folder() as folder:
         done = None
         if "<locals>" not in kind.__qualname__:
-            (folder / "estimator").write_bytes(pickle.dumps((ready, data.paths)))
-            done = _run_python(_PREDICT_THERE, *where, str(folder))
+            (folder / "estimator").write_bytes(pickle.dumps((fitted, data.paths)))
+            done = _run_python(_PREDICT_IN_SUBPROCESS, *where, str(folder))
         if done is None or done.returncode == 3:
             raise SkipTest(
                 f"a new process cannot import {kind.__qualname__} from "
-                f"{kind.__module__}: to have its pickles checked there, define it at "
-                "the top level of a module"
+                f"{kind.__module__}: to check its pickles in a new process, define the "
+                "class at the top level of a module"
             )
         error = done.stderr[-500:]
-        assert done.returncode == 0, f"{name}, pickled, fails in a new process: {error}"
+        assert done.returncode == 0, (
+            f"{name}, unpickled in a new process, fails: {error}"
+        )
         results = pickle.loads((folder / "outputs").read_bytes())
-    expected = outputs(ready, data.paths)
-    assert_same(results, expected, f"{name}, pickled, in a new process")
+    expected = outputs(fitted, data.paths)
+    assert_same(results, expected, f"{name}, unpickled in a new process")
 
 
 def _run_python(code, *args):
-    """Run code in a new process, which finds the modules that this one finds."""
+    """Run code in a new process with the module search path of this one."""
     return subprocess.run(
         [sys.executable, "-c", code, *args],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
@@ -96,12 +98,12 @@ def _run_python(code, *args):
 
 
 def check_joblib(name, estimator):
-    """A joblib file gives the same predictions, also with its arrays mapped."""
-    data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
+    """A joblib file gives the same predictions, also when memory-mapped."""
+    data, fitted = sample(), fit_clone(estimator)
+    expected = outputs(fitted, data.paths)
     with new_folder() as folder:
         file = folder / "estimator.joblib"
-        joblib.dump(ready, file)
+        joblib.dump(fitted, file)
         for mode in (None, "r"):
             try:
                 loaded = joblib.load(file, mmap_mode=mode)
@@ -115,98 +117,98 @@ def check_joblib(name, estimator):
 
 
 def check_deepcopy(name, estimator):
-    """A deep copy gives the same predictions, and is a thing of its own."""
-    data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
-    copied = copy.deepcopy(ready)
+    """A deep copy gives the same predictions and is independent of the original."""
+    data, fitted = sample(), fit_clone(estimator)
+    expected = outputs(fitted, data.paths)
+    copied = copy.deepcopy(fitted)
     what = f"A deep copy of {name}"
     assert_same(outputs(copied, data.paths), expected, what, **_EXACT)
     other = Sample(data.paths[:5], None, np.array(["b", "a", "b", "b", "a"]))
     copied.fit(other.paths, other.y)
-    what = f"{name}, after its copy was fitted to other data"
-    assert_same(outputs(ready, data.paths), expected, what, **_EXACT)
+    what = f"{name}, after its copy was fitted on other data"
+    assert_same(outputs(fitted, data.paths), expected, what, **_EXACT)
 
 
 def check_fits_share_nothing(name, estimator):
-    """A fit of one estimator does not change another that was fitted before."""
-    data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
-    fitted(estimator, Sample(data.paths[:5], None, np.array([4, 2, 4, 4, 2])))
-    what = f"{name}, after another one was fitted"
-    assert_same(outputs(ready, data.paths), expected, what, **_EXACT)
+    """Fitting one estimator does not affect another fitted estimator."""
+    data, fitted = sample(), fit_clone(estimator)
+    expected = outputs(fitted, data.paths)
+    fit_clone(estimator, Sample(data.paths[:5], None, np.array([4, 2, 4, 4, 2])))
+    what = f"{name}, after another estimator was fitted"
+    assert_same(outputs(fitted, data.paths), expected, what, **_EXACT)
 
 
 def check_frozen(name, estimator):
-    """Frozen, the estimator predicts the same and is not fitted again."""
-    data, ready = sample(), fitted(estimator)
-    expected = outputs(ready, data.paths)
-    frozen = clone(FrozenEstimator(ready))
+    """In a `FrozenEstimator` predictions are the same and `fit` has no effect."""
+    data, fitted = sample(), fit_clone(estimator)
+    expected = outputs(fitted, data.paths)
+    frozen = clone(FrozenEstimator(fitted))
     try:
         results = outputs(frozen.fit(data.paths[::-1], data.y), data.paths)
     except Exception as error:
-        raise AssertionError(f"{name} fails as a FrozenEstimator.") from error
-    assert_same(results, expected, f"{name}, frozen", **_EXACT)
+        raise AssertionError(f"{name} fails in a FrozenEstimator.") from error
+    assert_same(results, expected, f"{name} in a FrozenEstimator", **_EXACT)
 
 
 def check_predictions_change_nothing(name, estimator):
-    """Predictions leave all attributes as they are."""
-    data, ready = sample(), fitted(estimator)
-    before = state_of(ready)
-    outputs(ready, data.paths)
-    after = state_of(ready)
+    """Prediction methods do not modify attributes."""
+    data, fitted = sample(), fit_clone(estimator)
+    before = attribute_hashes(fitted)
+    outputs(fitted, data.paths)
+    after = attribute_hashes(fitted)
     changed = sorted(k for k in before | after if before.get(k) != after.get(k))
-    assert not changed, f"Predictions of {name} change its attributes {changed}."
+    assert not changed, f"Prediction methods of {name} modify its attributes {changed}."
 
 
 def _global_state():
-    """Return what a process has of global state, as a dict."""
+    """Return the global state of the process, as a dict."""
     kind, keys, *position = np.random.get_state()
     state = {
-        "the random state of Python": random.getstate(),
-        "the random state of NumPy": (kind, keys.tolist(), position),
-        "the environment variables": dict(os.environ),
+        "Python's random state": random.getstate(),
+        "NumPy's random state": (kind, keys.tolist(), position),
+        "environment variables": dict(os.environ),
         "the working directory": os.getcwd(),
-        "the filters of warnings": list(warnings.filters),
-        "the error handling of NumPy": np.geterr(),
-        "the configuration of scikit-learn": sklearn.get_config(),
-        "the limits of Pillow": (
+        "the warning filters": list(warnings.filters),
+        "NumPy's error handling": np.geterr(),
+        "scikit-learn's configuration": sklearn.get_config(),
+        "Pillow's limits": (
             Image.MAX_IMAGE_PIXELS,
             ImageFile.LOAD_TRUNCATED_IMAGES,
         ),
-        "the handler of Ctrl-C": signal.getsignal(signal.SIGINT),
+        "the SIGINT handler": signal.getsignal(signal.SIGINT),
     }
     if "keras" in sys.modules:
         config = sys.modules["keras"].config
         names = "backend", "epsilon", "floatx", "image_data_format"
         settings = [getattr(config, key)() for key in names]
         settings.append(config.dtype_policy().name)
-        state["the settings of Keras"] = settings
+        state["Keras' settings"] = settings
     return state
 
 
 def check_global_state_is_left_alone(name, estimator):
-    """No global random state, setting, environment variable or filter changes."""
+    """Global random states, settings, environment and warning filters are unchanged."""
     data = sample()
-    outputs(fitted(estimator), data.paths)  # what is imported late is imported now
+    outputs(fit_clone(estimator), data.paths)  # trigger lazy imports
     before = _global_state()
-    outputs(fitted(estimator), data.paths)
+    outputs(fit_clone(estimator), data.paths)
     after = _global_state()
     changed = [key for key in before if before[key] != after[key]]
-    assert not changed, f"{name} changes {' and '.join(changed)}."
+    assert not changed, f"{name} modifies {' and '.join(changed)}."
 
 
 def check_no_warnings(name, estimator):
-    """Fits and predictions on good data are silent."""
+    """Fitting and predicting on valid data raises no warnings."""
     data = sample()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        outputs(fitted(estimator), data.paths)
+        outputs(fit_clone(estimator), data.paths)
     caught = [w for w in caught if not issubclass(w.category, ResourceWarning)]
-    assert not caught, f"{name} warns without need: {caught[0].message}"
+    assert not caught, f"{name} warns on valid data: {caught[0].message}"
 
 
 def check_global_seeds_have_no_effect(name, estimator):
-    """With a seed of its own, the estimator does not look at NumPy's or Python's."""
+    """With `random_state` set, global seeds of NumPy and Python have no effect."""
     data = sample()
     states = random.getstate(), np.random.get_state()
     results = []
@@ -214,32 +216,33 @@ def check_global_seeds_have_no_effect(name, estimator):
         for seed in (1, 2):
             random.seed(seed)
             np.random.seed(seed)
-            results.append(outputs(fitted(estimator), data.paths))
+            results.append(outputs(fit_clone(estimator), data.paths))
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    assert_same(*results, f"{name}, with other global seeds", rtol=1e-6, atol=1e-6)
+    assert_same(*results, f"{name}, with different global seeds", rtol=1e-6, atol=1e-6)
 
 
 def check_threads_predict_at_once(name, estimator):
-    """Predictions in threads, on one estimator, are those of a single thread."""
-    data, ready = sample(3), fitted(estimator, sample(3))
+    """Concurrent predictions of one estimator match those of a single thread."""
+    data, fitted = sample(3), fit_clone(estimator, sample(3))
     parts = [data.paths[i:] + data.paths[:i] for i in range(8)]
-    expected = [outputs(ready, part) for part in parts]
+    expected = [outputs(fitted, part) for part in parts]
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda part: outputs(ready, part), parts))
+        results = list(pool.map(lambda part: outputs(fitted, part), parts))
     for values, wanted in zip(results, expected, strict=True):
-        assert_same(values, wanted, f"{name} in threads")
+        assert_same(values, wanted, f"{name}, predicting in threads")
 
 
 def check_threads_fit_at_once(name, estimator):
-    """Fits in threads, each of its own clone, are those of a single thread."""
+    """Clones fitted concurrently match clones fitted in a single thread."""
     samples = [sample(2), sample(3), sample(2)]
-    expected = [outputs(fitted(estimator, data), data.paths) for data in samples]
+    expected = [outputs(fit_clone(estimator, data), data.paths) for data in samples]
     with ThreadPoolExecutor(3) as pool:
-        ready = list(pool.map(lambda data: fitted(estimator, data), samples))
-    for data, new, wanted in zip(samples, ready, expected, strict=True):
-        assert_same(outputs(new, data.paths), wanted, f"{name}, fitted in threads")
+        fitted = list(pool.map(lambda data: fit_clone(estimator, data), samples))
+    for data, estimator, wanted in zip(samples, fitted, expected, strict=True):
+        results = outputs(estimator, data.paths)
+        assert_same(results, wanted, f"{name}, fitted in threads")
 
 
 CHECKS = (
