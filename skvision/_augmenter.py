@@ -1,4 +1,4 @@
-"""Random transformations of images, drawn and applied in two separate steps."""
+"""Random image transformations, drawn and applied in two separate steps."""
 
 from numbers import Integral
 
@@ -25,67 +25,69 @@ from skvision._utils.validation import (
 
 
 class ImageAugmenter(SavedWithVersions, BaseEstimator):
-    """Random transformations that make more of few images.
+    """Random image transformations for data augmentation.
 
     Names, units and meaning of the parameters are those of Keras'
-    `ImageDataGenerator` [1]_, whose arguments can be copied; the same transformation
-    of the same image gives the same pixels, at several times the speed. Rotation,
-    shift, shear, zoom and flips are composed to one map, so that each image is sampled
-    once.
+    `ImageDataGenerator` [1]_, so its arguments can be copied. The same transformation
+    of the same image gives the same pixels, several times as fast. Rotation, shift,
+    shear, zoom and flips are composed into a single affine transformation, so each
+    image is sampled only once.
 
     Parameters
     ----------
     rotation_range : float, default=0
-        Largest angle of rotation, in degrees, to either side.
+        Maximum rotation angle, in degrees, in either direction.
 
     width_shift_range, height_shift_range : float, int or array-like, default=0.0
-        Largest shift, to either side. A float below 1 is a fraction of the image's
-        width or height, any other float a number of pixels. An int `n` allows the
-        whole numbers of pixels from ``-n + 1`` to ``n - 1``. A list holds the shifts
-        to choose from, each of them to either side; fractions, if all are below 1.
+        Maximum shift, in either direction. A float below 1 is a fraction of the image
+        width or height, any other float is a number of pixels. An int `n` allows all
+        integer shifts from ``-n + 1`` to ``n - 1`` pixels. An array-like lists the
+        shifts to choose from, in either direction; they are fractions if all are
+        below 1.
 
     brightness_range : pair of float or None, default=None
-        Smallest and largest factor of brightness. The image is cut to whole grey
-        levels before and after. None leaves the brightness alone.
+        Minimum and maximum brightness factor. The image is truncated to whole grey
+        levels before and after. None does not change the brightness.
 
     shear_range : float, default=0.0
-        Largest angle of shear, in degrees, to either side.
+        Maximum shear angle, in degrees, in either direction.
 
     zoom_range : float or pair of float, default=0.0
-        Smallest and largest factor, drawn for height and width separately; below 1
-        enlarges what is seen. A float `z` stands for ``(1 - z, 1 + z)``.
+        Minimum and maximum zoom factor, drawn separately for height and width. Factors
+        below 1 zoom in. A float `z` means ``(1 - z, 1 + z)``.
 
     channel_shift_range : float, default=0.0
-        Largest number of grey levels added to all channels, or taken off. The result
-        stays between the darkest and the brightest value of the image.
+        Maximum number of grey levels that is added to or subtracted from all channels.
+        The result is clipped to the range of values of the image.
 
     fill_mode : {"nearest", "constant", "reflect", "wrap"}, default="nearest"
-        What to see beyond the border of the image: "nearest" its last pixel
-        (aaaa|abcd|dddd), "constant" `cval`, "reflect" its mirror image
-        (dcba|abcd|dcba), "wrap" the image again (abcd|abcd|abcd).
+        How to fill points beyond the border of the image: "nearest" repeats the edge
+        pixel (aaaa|abcd|dddd), "constant" uses `cval`, "reflect" mirrors the image
+        (dcba|abcd|dcba), "wrap" repeats it (abcd|abcd|abcd).
 
     cval : float, default=0.0
-        Grey level, from 0 to 255, beyond the border. Only used when `fill_mode` is
-        "constant".
+        Grey level, from 0 to 255, of points beyond the border. Only used when
+        `fill_mode` is "constant".
 
     horizontal_flip : bool, default=False
-        Whether to exchange left and right in half of the images.
+        Whether to flip half of the images horizontally.
 
     vertical_flip : bool, default=False
-        Whether to exchange top and bottom in half of the images.
+        Whether to flip half of the images vertically.
 
     Notes
     -----
-    Equality goes as far as to keep two peculiarities of `ImageDataGenerator` in
-    Keras 3: `height_shift_range` (through `tx`) moves images to the left and right, and
-    `width_shift_range` (through `ty`) up and down; and the centre of rotation of images
-    that are not square is that of the transposed image.
+    To give the same pixels, two quirks of `ImageDataGenerator` in Keras 3 are kept:
+    `height_shift_range` (through `tx`) shifts images horizontally and
+    `width_shift_range` (through `ty`) vertically; and images that are not square are
+    rotated about the centre of the transposed image.
 
-    `shear_range` is in degrees since December 2017 and was in radians when [2]_ was
-    written: its 0.2 is ``np.rad2deg(0.2)``, about 11.5, here.
+    `shear_range` has been in degrees since December 2017. It was in radians in
+    Chollet (2016) [2]_, whose value 0.2 is ``np.rad2deg(0.2)``, about 11.5, here.
 
-    There is nothing to fit. One thread does the work; the parameters of an image depend
-    on `random_state` and the image's position alone, never on the number of images.
+    There is nothing to fit. Images are transformed in a single thread. The parameters
+    of an image depend only on `random_state` and the index of the image, not on the
+    number of images.
 
     References
     ----------
@@ -103,7 +105,7 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
     >>> augmenter.transform(images, random_state=0).shape
     (3, 40, 60, 3)
 
-    The same in two steps, to see what was drawn:
+    The same in two steps, to inspect the parameters:
 
     >>> parameters = augmenter.draw(3, image_size=(40, 60), random_state=0)
     >>> parameters["theta"].round(1)
@@ -154,15 +156,15 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         self.vertical_flip = vertical_flip
 
     def transform(self, images, random_state=None):
-        """Transform each image at random.
+        """Transform each image randomly.
 
         Parameters
         ----------
         images : array-like of shape (n_images, height, width, 3)
             Values from 0 to 255, uint8 or float.
         random_state : int, RandomState instance or None, default=None
-            An int gives the same images at each call. Image i gets the same
-            transformation however many images follow it.
+            Pass an int for reproducible output across multiple calls. The
+            transformation of image i does not depend on the number of images.
 
         Returns
         -------
@@ -183,16 +185,17 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         image_size : tuple of (int, int)
             Height and width of the images, in pixels.
         random_state : int, RandomState instance or None, default=None
-            Source of the random numbers. With an int, the first transformations are
-            the same whatever `n_images`.
+            Pass an int for reproducible output across multiple calls. The first
+            transformations are then the same for any `n_images`.
 
         Returns
         -------
         parameters : dict of str to ndarray of shape (n_images,)
-            Row i of all is what `ImageDataGenerator.get_random_transform` returns:
-            `theta` and `shear` in degrees, `tx` and `ty` in pixels, the factors `zx`
-            and `zy`, `flip_horizontal` and `flip_vertical`, and
-            `channel_shift_intensity` and `brightness`, which hold None if they are off.
+            The values at index i are those that
+            `ImageDataGenerator.get_random_transform` returns for one image: `theta`
+            and `shear` in degrees, `tx` and `ty` in pixels, the factors `zx` and `zy`,
+            `flip_horizontal` and `flip_vertical`, and `channel_shift_intensity` and
+            `brightness`, which are None if disabled.
         """
         self._validate_params()
         if not (isinstance(n_images, Integral) and n_images > 0):
@@ -203,32 +206,32 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         return draw_parameters(self.get_params(), height_and_width, uniforms)
 
     def draw_for(self, indices, image_size, *, seed, epoch):
-        """Draw the parameters that belong to some images in one epoch.
+        """Draw the parameters of some images in one epoch.
 
-        They depend on the seed, the epoch and the index alone, so any split of the
-        images into batches, in any order, gives the same ones.
+        They depend only on the seed, the epoch and the index of the image, so they are
+        the same for any batches and any order of the images.
 
         Parameters
         ----------
         indices : array-like of int of shape (n_images,)
-            The images' positions in the whole set.
+            The indices of the images in the dataset.
         image_size : tuple of (int, int)
             Height and width of the images, in pixels.
         seed : int
-            Non-negative seed, below 2**64.
+            Seed from 0 to 2**64 - 1.
         epoch : int
-            Non-negative number of the epoch.
+            Number of the epoch, from 0 to 2**64 - 1.
 
         Returns
         -------
         parameters : dict of str to ndarray of shape (n_images,)
-            As `draw` returns them.
+            As returned by `draw`.
 
         Notes
         -----
-        Time and memory grow with the distance from the smallest to the largest index,
-        not with their number. So ask for all images of an epoch at once where they are
-        shuffled: 2000 take less than a millisecond.
+        Time and memory grow with the difference between the largest and the smallest
+        index, not with the number of indices. If the images are shuffled, draw for all
+        images of an epoch in one call: 2000 take less than a millisecond.
 
         Examples
         --------
@@ -246,15 +249,15 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         return draw_parameters(self.get_params(), height_and_width, uniforms)
 
     def apply(self, images, parameters):
-        """Transform each image with its own parameters.
+        """Transform each image with its row parameters.
 
         Parameters
         ----------
         images : array-like of shape (n_images, height, width, 3)
             Values from 0 to 255, uint8 or float.
         parameters : dict of str to array-like of shape (n_images,)
-            As `draw` returns them. A single value is for all images; what is missing
-            is not applied.
+            As returned by `draw`. A single value applies to all images, and missing
+            parameters do not change the images.
 
         Returns
         -------
@@ -274,37 +277,37 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         random_state=None,
         image_size=None,
     ):
-        """Transform one image several times, to look at the results.
+        """Transform one image several times, to inspect the results.
 
         Parameters
         ----------
         path : str or os.PathLike
-            File of the image.
+            Path of the image file.
         n_images : int, default=20
-            Number of results.
+            Number of transformed images.
         save_to_dir : str, os.PathLike or None, default=None
-            Folder to write the results to, made if missing. They are called
+            Folder to write the results to, created if missing. The files are named
             ``{save_prefix}_0000.{save_format}`` and so on. None writes nothing.
         save_prefix : str, default="image"
-            First part of the files' names.
+            First part of the file names.
         save_format : {"png", "jpeg", "jpg"}, default="png"
-            Format, and ending, of the files. JPEG does not keep the exact values.
+            Format and extension of the files. JPEG does not keep the exact values.
         random_state : int, RandomState instance or None, default=None
-            Source of the random numbers.
+            Pass an int for reproducible output across multiple calls.
         image_size : tuple of (int, int) or None, default=None
-            Height and width to bring the image to; None keeps its own.
+            Height and width to resize the image to; None keeps its original size.
 
         Returns
         -------
         images : ndarray of shape (n_images, height, width, 3), dtype uint8
-            The results, rounded.
+            The transformed images, rounded.
 
         Raises
         ------
         ImageReadError
             If the file cannot be read.
         FileExistsError
-            If one of the files is there already; nothing is written then.
+            If one of the files already exists. Nothing is written in that case.
         """
         if image_size is not None:
             image_size = check_image_size(image_size)
@@ -313,14 +316,14 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         if save_to_dir is not None:
             files = preview_files(save_to_dir, save_prefix, save_format, n_images)
         results = np.empty((n_images, *image.shape), dtype=np.uint8)
-        for i in range(n_images):  # one by one: photos as floats take much memory
-            own = {name: values[i] for name, values in parameters.items()}
-            results[i] = np.rint(self._apply(image[np.newaxis], own)[0])
+        for i in range(n_images):  # one by one, since photos use much memory as floats
+            row = {name: values[i] for name, values in parameters.items()}
+            results[i] = np.rint(self._apply(image[np.newaxis], row)[0])
         if save_to_dir is not None:
             write_images(results, files)
         return results
 
     def _apply(self, images, parameters):
-        """Transform images that have been checked."""
+        """Transform images that have already been checked."""
         parameters = check_parameters(parameters, len(images))
         return transform_images(images, parameters, self.fill_mode, self.cval)

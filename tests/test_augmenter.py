@@ -1,3 +1,5 @@
+"""Tests of ImageAugmenter, with Keras' ImageDataGenerator as the reference."""
+
 import inspect
 import pickle
 import re
@@ -15,8 +17,8 @@ from skvision.exceptions import ImageReadError
 
 FILL_MODES = ["nearest", "constant", "reflect", "wrap"]
 
-# The settings of the post, its 0.2 rad of shear in degrees as in today's Keras.
-POST = {
+# The settings of Chollet (2016), the shear of 0.2 rad in degrees as in today's Keras.
+CHOLLET_2016 = {
     "rotation_range": 40,
     "width_shift_range": 0.2,
     "height_shift_range": 0.2,
@@ -24,18 +26,18 @@ POST = {
     "zoom_range": 0.2,
     "horizontal_flip": True,
 }
-EVERYTHING = {
-    **POST,
+ALL_SETTINGS = {
+    **CHOLLET_2016,
     "vertical_flip": True,
     "channel_shift_range": 60.0,
     "brightness_range": (0.3, 1.8),
     "cval": 77.0,
 }
-# Grey levels. What is left is the rounding of float32, and where brightness cuts to
-# whole grey levels, a pixel in 100,000 that is a level or two off for it.
+# Mean error in grey levels: the rounding of float32, and its effect where brightness is
+# truncated to whole levels, where one pixel in 100,000 differs by a level or two.
 TOLERANCE = 1e-3
 
-# Keras reaches scipy through a namespace that is deprecated.
+# Keras imports scipy's function from a deprecated namespace.
 ignore_keras = pytest.mark.filterwarnings(
     "ignore:Please import `affine_transform`:DeprecationWarning"
 )
@@ -43,20 +45,20 @@ ignore_keras = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def keras_generator():
-    """Return a factory of Keras' ImageDataGenerator."""
+    """Keras' class ImageDataGenerator."""
     import tensorflow as tf
 
     return tf.keras.preprocessing.image.ImageDataGenerator
 
 
 def random_images(n, height, width, seed=0):
-    """Noise is the hardest case: neighbours have nothing in common."""
+    """Return noise, the hardest case: neighbouring pixels are independent."""
     rng = np.random.default_rng(seed)
     return rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
 
 
 def row(parameters, i):
-    """The parameters of image `i`, as Keras takes them."""
+    """The parameters of image `i`, as accepted by Keras."""
     return {name: values[i] for name, values in parameters.items()}
 
 
@@ -70,7 +72,7 @@ def apply_keras(generator, images, parameters):
 
 
 def differences(keras_generator, images, parameters, **settings):
-    """Mean absolute difference of each image from Keras' one."""
+    """Mean absolute difference of each image from that of Keras."""
     expected = apply_keras(keras_generator(**settings), images, parameters)
     got = ImageAugmenter(**settings).apply(images, parameters)
     return np.abs(got - expected).mean(axis=(1, 2, 3))
@@ -80,8 +82,8 @@ class TestEqualsImageDataGenerator:
     pytestmark = ignore_keras
 
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
-    def test_two_hundred_draws_of_everything(self, keras_generator, fill_mode):
-        settings = dict(EVERYTHING, fill_mode=fill_mode)
+    def test_all_settings_together(self, keras_generator, fill_mode):
+        settings = dict(ALL_SETTINGS, fill_mode=fill_mode)
         images = random_images(200, 150, 150)
         parameters = ImageAugmenter(**settings).draw(200, (150, 150), random_state=0)
         difference = differences(keras_generator, images, parameters, **settings)
@@ -89,8 +91,8 @@ class TestEqualsImageDataGenerator:
 
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
     @pytest.mark.parametrize("shear_range", [0.2, 11.5])
-    def test_the_post(self, keras_generator, fill_mode, shear_range):
-        settings = dict(POST, fill_mode=fill_mode, shear_range=shear_range)
+    def test_settings_of_chollet_2016(self, keras_generator, fill_mode, shear_range):
+        settings = dict(CHOLLET_2016, fill_mode=fill_mode, shear_range=shear_range)
         images = random_images(20, 150, 150)
         parameters = ImageAugmenter(**settings).draw(20, (150, 150), random_state=1)
         difference = differences(keras_generator, images, parameters, **settings)
@@ -110,7 +112,7 @@ class TestEqualsImageDataGenerator:
         ],
         ids=lambda setting: next(iter(setting)),
     )
-    def test_one_at_a_time(self, keras_generator, fill_mode, setting):
+    def test_each_setting_alone(self, keras_generator, fill_mode, setting):
         settings = dict(setting, fill_mode=fill_mode, cval=200)
         images = random_images(10, 24, 31)
         parameters = ImageAugmenter(**settings).draw(10, (24, 31), random_state=2)
@@ -118,11 +120,11 @@ class TestEqualsImageDataGenerator:
         assert difference.max() < TOLERANCE
 
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
-    def test_whole_pixels_fall_on_the_same_side_of_a_border(
+    def test_integer_shifts_fall_on_the_same_side_of_the_border(
         self, keras_generator, fill_mode
     ):
-        # Shifts past several images, so that every place is on a pixel's centre and
-        # those of "wrap" meet its seam.
+        # Shifts by more than the size of the image: every point is the centre of a
+        # pixel, and some points are on the seams of "wrap".
         shifts = np.arange(-40, 41)
         images = random_images(len(shifts), 9, 13)
         parameters = {"tx": shifts, "ty": shifts[::-1]}
@@ -133,14 +135,14 @@ class TestEqualsImageDataGenerator:
     @pytest.mark.parametrize("fill_mode", FILL_MODES)
     @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (2, 3), (300, 200)])
     def test_sizes(self, keras_generator, fill_mode, size):
-        settings = dict(EVERYTHING, fill_mode=fill_mode, brightness_range=None)
+        settings = dict(ALL_SETTINGS, fill_mode=fill_mode, brightness_range=None)
         images = random_images(4, *size)
         parameters = ImageAugmenter(**settings).draw(4, size, random_state=3)
         difference = differences(keras_generator, images, parameters, **settings)
         assert difference.max() < TOLERANCE
 
-    def test_parameters_that_keras_drew(self, keras_generator):
-        settings = dict(EVERYTHING, fill_mode="reflect")
+    def test_parameters_drawn_by_keras(self, keras_generator):
+        settings = dict(ALL_SETTINGS, fill_mode="reflect")
         state = np.random.get_state()
         drawn = [
             keras_generator(**settings).get_random_transform((30, 40, 3), seed=i)
@@ -189,12 +191,12 @@ class TestApply:
         assert_array_equal(vertical, images[2, ::-1])
         assert_array_equal(both, images[3, ::-1, ::-1])
 
-    def test_quarter_turn(self):
+    def test_rotation_by_90_degrees(self):
         images = random_images(1, 16, 16)
         result = ImageAugmenter().apply(images, {"theta": 90})[0]
         assert_allclose(result, np.rot90(images[0]), atol=1e-3)
 
-    def test_one_value_is_for_all_images(self):
+    def test_single_value_applies_to_all_images(self):
         images = random_images(3, 8, 8)
         augmenter = ImageAugmenter()
         assert_array_equal(
@@ -204,22 +206,22 @@ class TestApply:
 
     def test_values_stay_in_the_range(self):
         images = random_images(50, 20, 20)
-        settings = dict(EVERYTHING, fill_mode="constant", cval=255)
+        settings = dict(ALL_SETTINGS, fill_mode="constant", cval=255)
         result = ImageAugmenter(**settings).transform(images, random_state=0)
         assert result.min() >= 0
         assert result.max() <= 255
 
-    def test_input_is_left_alone(self):
+    def test_input_is_unchanged(self):
         images = random_images(3, 8, 8).astype("float32")
         images.flags.writeable = False
-        parameters = ImageAugmenter(**EVERYTHING).draw(3, (8, 8), random_state=0)
+        parameters = ImageAugmenter(**ALL_SETTINGS).draw(3, (8, 8), random_state=0)
         for values in parameters.values():
             values.flags.writeable = False
-        ImageAugmenter(**EVERYTHING).apply(images, parameters)
+        ImageAugmenter(**ALL_SETTINGS).apply(images, parameters)
 
     def test_any_memory_layout(self):
         images = random_images(4, 20, 30)
-        augmenter = ImageAugmenter(**POST)
+        augmenter = ImageAugmenter(**CHOLLET_2016)
         expected = augmenter.transform(images[::2, ::-1], random_state=0)
         got = augmenter.transform(images[::2, ::-1].copy(), random_state=0)
         assert_array_equal(got, expected)
@@ -237,7 +239,7 @@ class TestDraw:
         assert high - 0.01 * (high - low) < values.max() <= high
         assert_allclose(values.mean(), (low + high) / 2, atol=0.03 * (high - low))
 
-    def test_nothing(self):
+    def test_default_settings_give_the_identity(self):
         drawn = self.draw(n=3)
         for name in ("theta", "tx", "ty", "shear"):
             assert_array_equal(drawn[name], 0)
@@ -248,12 +250,12 @@ class TestDraw:
         for name in ("channel_shift_intensity", "brightness"):
             assert drawn[name].tolist() == [None] * 3
 
-    def test_angles_are_in_degrees_to_both_sides(self):
+    def test_angles_are_in_degrees_in_both_directions(self):
         drawn = self.draw(rotation_range=40, shear_range=15)
         self.check_uniform(drawn["theta"], -40, 40)
         self.check_uniform(drawn["shear"], -15, 15)
 
-    def test_fractions_of_the_sides(self):
+    def test_a_float_below_1_is_a_fraction_of_the_size(self):
         drawn = self.draw(width_shift_range=0.2, height_shift_range=0.1)
         self.check_uniform(drawn["tx"], -0.1 * 100, 0.1 * 100)
         self.check_uniform(drawn["ty"], -0.2 * 200, 0.2 * 200)
@@ -263,7 +265,7 @@ class TestDraw:
         self.check_uniform(drawn["tx"], -7.5, 7.5)
         self.check_uniform(drawn["ty"], -1, 1)
 
-    def test_an_int_is_whole_pixels_below_it(self):
+    def test_an_int_gives_integer_shifts_below_it(self):
         drawn = self.draw(width_shift_range=3, height_shift_range=1)
         assert set(drawn["ty"]) == {-2, -1, 0, 1, 2}
         assert_array_equal(drawn["tx"], 0)
@@ -296,18 +298,18 @@ class TestDraw:
         assert not drawn["flip_vertical"].any()
 
     def test_independent_of_each_other(self):
-        drawn = self.draw(**EVERYTHING)
+        drawn = self.draw(**ALL_SETTINGS)
         correlations = np.corrcoef([v.astype(float) for v in drawn.values()])
         assert np.abs(correlations - np.eye(len(drawn))).max() < 0.1
 
-    def test_one_setting_does_not_change_the_others(self):
-        drawn = self.draw(n=10, **POST)
-        more = self.draw(n=10, **EVERYTHING)
+    def test_more_settings_do_not_change_the_others(self):
+        drawn = self.draw(n=10, **CHOLLET_2016)
+        more = self.draw(n=10, **ALL_SETTINGS)
         for name in ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal"):
             assert_array_equal(more[name], drawn[name])
 
-    def test_fewer_images_are_a_prefix(self):
-        augmenter = ImageAugmenter(**EVERYTHING)
+    def test_fewer_images_get_the_same_first_parameters(self):
+        augmenter = ImageAugmenter(**ALL_SETTINGS)
         few = augmenter.draw(3, (50, 50), random_state=7)
         many = augmenter.draw(100, (50, 50), random_state=7)
         for name, values in few.items():
@@ -322,18 +324,18 @@ class TestDraw:
 
 
 class TestDrawFor:
-    augmenter = ImageAugmenter(**EVERYTHING)
+    augmenter = ImageAugmenter(**ALL_SETTINGS)
 
     def draw(self, indices, seed=3, epoch=5):
         return self.augmenter.draw_for(indices, (50, 60), seed=seed, epoch=epoch)
 
-    def test_any_batch_gives_the_same(self):
+    def test_independent_of_the_batch(self):
         everything = self.draw(range(100))
         for indices in ([0], [99], [7, 3, 3, 50], np.arange(40, 60)):
             for name, values in self.draw(indices).items():
                 assert_array_equal(values, everything[name][indices], err_msg=name)
 
-    def test_seed_and_epoch_make_a_difference(self):
+    def test_depends_on_seed_and_epoch(self):
         thetas = [
             self.draw([0, 1], seed=seed, epoch=epoch)["theta"]
             for seed in (0, 1, 2**64 - 1)
@@ -341,10 +343,10 @@ class TestDrawFor:
         ]
         assert len(np.unique(thetas)) == 12
 
-    def test_a_far_index_costs_no_memory(self):
+    def test_large_index_needs_no_memory(self):
         assert self.draw([10**15])["theta"].shape == (1,)
 
-    def test_spread(self):
+    def test_uniform_distribution(self):
         values = self.draw(range(4000))["theta"]
         assert_allclose([values.min(), values.max()], [-40, 40], atol=0.5)
         assert_allclose(values.mean(), 0, atol=1.5)
@@ -364,8 +366,8 @@ class TestDrawFor:
 
 
 class TestRandomState:
-    def test_batch_size_does_not_matter(self):
-        augmenter = ImageAugmenter(**EVERYTHING)
+    def test_independent_of_batch_size(self):
+        augmenter = ImageAugmenter(**ALL_SETTINGS)
         images = random_images(7, 20, 20)
         whole = augmenter.transform(images, random_state=0)
         assert_array_equal(augmenter.transform(images[:3], random_state=0), whole[:3])
@@ -375,8 +377,8 @@ class TestRandomState:
         ]
         assert_array_equal(one_by_one, whole)
 
-    def test_threads_do_not_matter(self):
-        augmenter = ImageAugmenter(**EVERYTHING)
+    def test_independent_of_threads(self):
+        augmenter = ImageAugmenter(**ALL_SETTINGS)
         images = random_images(8, 60, 60)
         expected = augmenter.transform(images, random_state=0)
         results = [None] * 4
@@ -392,8 +394,8 @@ class TestRandomState:
         for result in results:
             assert_array_equal(result, expected)
 
-    def test_global_state_is_left_alone(self, paths):
-        augmenter = ImageAugmenter(**EVERYTHING)
+    def test_global_state_is_unchanged(self, paths):
+        augmenter = ImageAugmenter(**ALL_SETTINGS)
         before = np.random.get_state()
         augmenter.transform(random_images(2, 8, 8), random_state=0)
         augmenter.draw_for([0, 1], (8, 8), seed=0, epoch=0)
@@ -402,7 +404,7 @@ class TestRandomState:
         assert_array_equal(after[1], before[1])
         assert after[2:] == before[2:]
 
-    def test_none_gives_new_images(self):
+    def test_none_draws_anew(self):
         images = random_images(1, 8, 8)
         augmenter = ImageAugmenter(rotation_range=90)
         first, second = (augmenter.transform(images) for _ in range(2))
@@ -411,7 +413,7 @@ class TestRandomState:
 
 class TestEstimator:
     def test_clone_and_pickle(self):
-        augmenter = ImageAugmenter(**EVERYTHING)
+        augmenter = ImageAugmenter(**ALL_SETTINGS)
         for copy in (clone(augmenter), pickle.loads(pickle.dumps(augmenter))):
             assert copy.get_params() == augmenter.get_params()
             assert copy.get_params()["rotation_range"] == 40
@@ -428,7 +430,7 @@ class TestEstimator:
             assert augmenter.rotation_range == 40
         assert classifier.augmenter.zoom_range == 0.0
 
-    def test_constructor_checks_nothing_and_is_keyword_only(self):
+    def test_constructor_does_not_validate_and_is_keyword_only(self):
         assert ImageAugmenter(fill_mode="mirror").fill_mode == "mirror"
         with pytest.raises(TypeError, match="positional"):
             ImageAugmenter(40)
@@ -481,7 +483,9 @@ class TestEstimator:
     )
     def test_invalid_list(self, name, value):
         augmenter = ImageAugmenter(**{name: value})
-        with pytest.raises(ValueError, match=f"'{name}' .* 1-D and hold finite"):
+        with pytest.raises(
+            ValueError, match=f"'{name}' .* 1-D and contain only finite"
+        ):
             augmenter.draw(1, (8, 8))
 
 
@@ -492,7 +496,7 @@ class TestInvalidInput:
             ((5, 8, 8), r"for grey images, pass np.stack\(\[images\] \* 3, axis=-1\)"),
             ((5, 8, 8, 1), r"for grey images, pass np.repeat\(images, 3, axis=3\)"),
             ((8, 8, 3), r"for a single image, pass images\[np.newaxis\]"),
-            ((5, 8, 8, 4), r"leave the transparency away, images\[..., :3\]"),
+            ((5, 8, 8, 4), r"drop the alpha channel, images\[..., :3\]"),
             ((8, 8), r"Got shape \(8, 8\) and dtype uint8\."),
             ((0, 8, 8, 3), r"Got shape \(0, 8, 8, 3\) and dtype uint8\."),
         ],
@@ -527,12 +531,12 @@ class TestInvalidInput:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"angle": [1, 2]}, r"unknown keys \['angle'\]. Known are \['theta'"),
+            ({"angle": [1, 2]}, r"unknown keys \['angle'\]. Valid keys: \['theta'"),
             ({"theta": [1, 2, 3]}, r"\['theta'\] must .* 2 images. Got .* \(3,\)"),
             ({"zx": [1, np.nan]}, r"\['zx'\] must be finite"),
             ({"flip_vertical": [True, None]}, r"\['flip_vertical'\] must be finite"),
             ({"brightness": [1, np.inf]}, r"\['brightness'\] must be finite"),
-            ({"theta": ["a", "b"]}, r"\['theta'\] holds no numbers"),
+            ({"theta": ["a", "b"]}, r"\['theta'\] must be numeric"),
         ],
     )
     def test_parameters(self, parameters, message):
@@ -553,7 +557,7 @@ class TestInvalidInput:
 
 
 class TestPreview:
-    augmenter = ImageAugmenter(**POST)
+    augmenter = ImageAugmenter(**CHOLLET_2016)
 
     @pytest.mark.parametrize("save_format", ["png", "jpeg", "jpg"])
     def test_writes_what_it_returns(self, paths, tmp_path, save_format):
@@ -576,7 +580,7 @@ class TestPreview:
                 if save_format == "png":
                     assert_array_equal(np.asarray(file), image)
 
-    def test_is_what_transform_gives(self, paths, pixels):
+    def test_equals_transform(self, paths, pixels):
         got = self.augmenter.preview(paths[0], n_images=3, random_state=0)
         expected = self.augmenter.transform(pixels[[0, 0, 0]], random_state=0)
         assert_array_equal(got, expected.round())
@@ -594,9 +598,9 @@ class TestPreview:
         with pytest.raises(ValueError, match="'image_size' parameter must be a pair"):
             self.augmenter.preview(paths[0], image_size=20)
 
-    def test_own_size_of_a_turned_photo(self, pixels, tmp_path):
+    def test_size_of_a_photo_with_exif_orientation(self, pixels, tmp_path):
         exif = Image.Exif()
-        exif[0x0112] = 6  # to be turned by a quarter
+        exif[0x0112] = 6  # to be rotated by 90 degrees
         path = tmp_path / "turned.png"
         Image.fromarray(pixels[0]).save(path, exif=exif)
         got = ImageAugmenter().preview(path, n_images=1)[0]
@@ -612,12 +616,12 @@ class TestPreview:
             for i in range(2):
                 (tmp_path / f"image_{i:04d}.png").unlink()
         before = {file: file.read_bytes() for file in tmp_path.glob("*.png")}
-        with pytest.raises(FileExistsError, match=r"image_000\d.png' is there already"):
+        with pytest.raises(FileExistsError, match=r"image_000\d.png' already exists"):
             preview(1)
         after = {file: file.read_bytes() for file in tmp_path.glob("*.png")}
         assert after == before
 
-    def test_a_file_that_comes_meanwhile_is_not_lost(
+    def test_file_created_meanwhile_is_not_overwritten(
         self, paths, tmp_path, monkeypatch
     ):
         def transform_slowly(images, *args):
@@ -635,7 +639,7 @@ class TestPreview:
         assert len(list(tmp_path.glob("*.png"))) == 6
 
     def test_unreadable_file(self, tmp_path):
-        (tmp_path / "text.png").write_text("no image")
+        (tmp_path / "text.png").write_text("not an image")
         with pytest.raises(ImageReadError, match=r"text.png.* not a complete image"):
             self.augmenter.preview(tmp_path / "text.png")
         with pytest.raises(ImageReadError, match=r"missing.png.*No such file"):

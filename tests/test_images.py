@@ -1,4 +1,4 @@
-"""Reading images: every form of X, every odd file, every bad file."""
+"""Reading images: all forms of X, unusual files and damaged files."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ SIZE = (48, 40)
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-# Files made by hand or by Pillow
+# Image files, written by hand or by Pillow
 
 
 def noise(*shape, seed=0):
@@ -44,7 +44,7 @@ def encode(image, format, **options):
 
 
 def png(width, height, depth, colour, rows, *chunks):
-    """Write a PNG as the specification says, for what Pillow does not write."""
+    """Write a PNG according to the specification, for variants Pillow cannot write."""
 
     def chunk(kind, data):
         crc = zlib.crc32(kind + data)
@@ -56,7 +56,7 @@ def png(width, height, depth, colour, rows, *chunks):
 
 
 def tiff(values, photometric=1, order="<", sample_format=1):
-    """Write an uncompressed grey TIFF of one row."""
+    """Write an uncompressed greyscale TIFF with one row."""
     data = values.astype(values.dtype.newbyteorder(order)).tobytes()
     short, long = 3, 4
     tags = [
@@ -148,7 +148,7 @@ OTHER = {
     "jpeg marker only": b"\xff\xd8\xff",
     "jpeg without its last byte": JPEG[:-1],
     "jpeg without end marker": JPEG[:-2],
-    "text": b"this is no picture\n",
+    "text": b"this is not an image\n",
     "html": b"<!DOCTYPE html><html><body>404 Not Found</body></html>",
     "json": b'{"error": "rate limit"}',
     "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n%%EOF\n",
@@ -228,7 +228,7 @@ def make_link_to_device(path):
 
 def make_forbidden(path):
     if ROOT:
-        pytest.skip("root may read everything")
+        pytest.skip("root can read every file")
     path.touch(mode=0)
 
 
@@ -272,13 +272,13 @@ def test_named_pipe_does_not_block(tmp_path):
     assert "pipe" in errors[0]
 
 
-def test_directory_as_part_of_a_file(tmp_path):
+def test_path_that_continues_after_a_file(tmp_path):
     path = put(tmp_path, JPEG) + "/picture.jpg"
     with pytest.raises(ImageReadError, match=r"image 2 of X, .*Not a directory"):
         read(path)
 
 
-def test_eps_starts_no_program(tmp_path, monkeypatch):
+def test_eps_does_not_start_ghostscript(tmp_path, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", lambda *args, **kwargs: pytest.fail("run"))
     with pytest.raises(ImageReadError, match="not a complete image"):
         read(put(tmp_path, OTHER["eps"]))
@@ -291,12 +291,12 @@ def heic():
     return buffer.getvalue()
 
 
-def test_heic_is_read_where_its_package_is_installed(tmp_path):
+def test_heic_is_read_if_pillow_heif_is_installed(tmp_path):
     pixels = read(put(tmp_path, heic()))
     assert np.abs(pixels.astype(int) - (250, 10, 20)).max() <= 6
 
 
-def test_heic_names_its_package_where_that_is_missing(tmp_path, monkeypatch):
+def test_heic_error_names_the_missing_package(tmp_path, monkeypatch):
     path = put(tmp_path, heic())
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
@@ -304,13 +304,13 @@ def test_heic_names_its_package_where_that_is_missing(tmp_path, monkeypatch):
         read(path)
 
 
-def test_warning_made_an_error_does_not_hide_the_file(tmp_path):
+def test_pillow_warning_raised_as_error_names_the_file(tmp_path):
     path = put(tmp_path, png(10_000, 10_000, 8, 0, b""))
     with pytest.raises(ImageReadError, match=r"image 2 of X, .*picture\.jpg"):
         read(path)
 
 
-def test_range_of_unknown_grey_is_reported(tmp_path):
+def test_error_reports_unsupported_range_of_grey_values(tmp_path):
     with pytest.raises(ImageReadError, match=r"between -1\.0 and 1\.0, expected 0 to"):
         read(put(tmp_path, OTHER["tiff: floats below 0"]))
 
@@ -324,8 +324,8 @@ def test_error_survives_pickling(tmp_path):
 
 
 @pytest.mark.parametrize("kind", COMPLETE)
-def test_file_cut_near_its_end_gives_no_partial_picture(kind):
-    """Whatever is cut off: an error, or exactly the complete picture."""
+def test_file_truncated_near_its_end_never_gives_a_partial_image(kind):
+    """Decoding raises an error or returns exactly the complete image."""
     data = COMPLETE[kind]
     expected = decode_image(data, SIZE, "nearest")
     n_errors = 0
@@ -336,16 +336,16 @@ def test_file_cut_near_its_end_gives_no_partial_picture(kind):
             n_errors += 1
         else:
             np.testing.assert_array_equal(found, expected)
-    assert n_errors > 30  # a TGA has a footer of 26 bytes that nobody needs
+    assert n_errors > 30  # a TGA has an optional footer of 26 bytes
 
 
-def test_flipped_bits_in_a_png_give_no_wrong_pixels():
+def test_flipped_bits_in_a_png_raise():
     for position in range(8, len(PNG) - 12, 31):
         with pytest.raises((OSError, SyntaxError, ValueError), match=r"."):
             decode_image(flip(PNG, position), SIZE, "nearest")
 
 
-# Odd but valid files
+# Unusual but valid files
 
 GREY16 = np.array([[0, 257, 25700, 65535]], np.uint16)
 GREY8 = [0, 1, 100, 255]
@@ -361,7 +361,7 @@ def flat(mode, colour):
     return Image.new(mode, (2, 1), colour)
 
 
-ODD = {
+UNUSUAL = {
     "png 1": (encode(flat("1", 1), "PNG"), grey(255, 255)),
     "png L": (encode(flat("L", 9), "PNG"), grey(9, 9)),
     "png 2 bit": (png(4, 1, 2, 0, b"\0\x1b"), grey(0, 85, 170, 255)),
@@ -459,17 +459,17 @@ ODD = {
     "ico": (encode(flat("RGB", (9, 8, 7)), "ICO", sizes=[(2, 1)]), [[9, 8, 7]] * 2),
     "pcx": (encode(flat("RGB", (9, 8, 7)), "PCX"), [[9, 8, 7]] * 2),
     "sgi": (encode(flat("RGB", (9, 8, 7)), "SGI"), [[9, 8, 7]] * 2),
-    "jpeg with text behind it": (
+    "jpeg with trailing text": (
         encode(flat("L", 90), "JPEG") + b"more",
         grey(90, 90),
     ),
 }
 if int(PIL.__version__.split(".")[0]) < 13:
-    del ODD["tiff YCbCr"]  # Pillow 11 and 12 cannot read what they wrote
+    del UNUSUAL["tiff YCbCr"]  # Pillow 11 and 12 cannot read the file they write
 
 
-@pytest.mark.parametrize("data, expected", ODD.values(), ids=ODD.keys())
-def test_odd_file(data, expected):
+@pytest.mark.parametrize("data, expected", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_unusual_file(data, expected):
     found = pixels(data)
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, np.reshape(expected, found.shape))
@@ -487,8 +487,8 @@ def test_lab_tiff():
 
 
 @pytest.mark.parametrize("mode", ["La", "RGBa", "RGBX", "HSV", "I;16B", "I;16L"])
-def test_modes_that_only_plugins_give(mode, monkeypatch):
-    """A plugin may hand over any of Pillow's modes."""
+def test_modes_returned_only_by_plugins(mode, monkeypatch):
+    """A plugin may return an image of any mode."""
 
     class Plugin(type(Image.open(BytesIO(PNG)))):
         def load(self):
@@ -533,7 +533,7 @@ def test_exif_orientation_of_16_bit_tiff():
 @pytest.mark.parametrize("metadata", [b"Exif\0\0", b"garbage", b"Exif\0\0II*\0\xff"])
 @pytest.mark.filterwarnings("ignore:.*EXIF data:UserWarning")
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-def test_damaged_metadata_spoil_no_picture(format, metadata):
+def test_damaged_metadata_are_ignored(format, metadata):
     data = encode(flat("L", 90).resize((8, 8)), format, exif=metadata)
     np.testing.assert_allclose(decode_image(data, (8, 8), "nearest"), 90, atol=2)
 
@@ -547,7 +547,7 @@ def test_first_frame_of_several(format):
     np.testing.assert_array_equal(pixels(data), np.full((8, 8, 3), (255, 0, 0)))
 
 
-def test_mpo_is_read_as_its_first_picture():
+def test_mpo_is_read_as_its_first_image():
     data = encode(
         Image.new("RGB", (64, 64), "red"),
         "MPO",
@@ -570,9 +570,7 @@ def test_formats_of_newer_pillow(format):
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize("image_size", [(7, 31), (96, 80), SIZE])
-def test_resize_is_that_of_pillow_for_files_and_arrays(
-    tmp_path, interpolation, image_size
-):
+def test_resize_equals_pillow_for_files_and_arrays(tmp_path, interpolation, image_size):
     method = Image.Resampling[interpolation.upper()]
     expected = Image.fromarray(PICTURE).resize(image_size[::-1], method)
     found = read(put(tmp_path, PNG), image_size, interpolation)
@@ -591,7 +589,7 @@ def test_grey_array_equals_grey_file(tmp_path):
 
 
 def photo(height, width):
-    """Draw a smooth random field with a little noise."""
+    """Return a smooth random image with a little noise."""
     field = Image.fromarray(noise(9, 12, 3)).resize((width, height), 3)
     grain = np.random.default_rng(1).integers(-8, 9, (height, width, 1), np.int16)
     return np.clip(np.asarray(field) + grain, 0, 255).astype(np.uint8)
@@ -630,7 +628,7 @@ def test_reduced_scale_is_close_to_the_full_decode(large_jpeg, interpolation):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_reduced_scale_keeps_edges_in_place_for_all_orientations(orientation):
-    """At 1/8, 329 pixels end within the 42nd: its rest is not part of the picture."""
+    """At scale 1/8, 329 pixels end within the 42nd; the rest of it is padding."""
     ramp = np.linspace(0, 255, 329 * 3)[:, None] + np.linspace(0, -30, 329)
     data = oriented("JPEG", orientation, np.uint8(np.clip(ramp, 0, 255)))
     with Image.open(BytesIO(data)) as image:
@@ -675,20 +673,20 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-def test_strange_name(tmp_path, monkeypatch, name, capsys):
+def test_unusual_file_name(tmp_path, monkeypatch, name, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ImageReadError, match="No such file") as info:
         read(name)
     assert info.value.path == name
     assert repr(name) in str(info.value)
-    str(info.value).encode()  # or it could not be printed
+    str(info.value).encode()  # the message must be printable
     put(tmp_path, PNG, name)
     for path in (name, Path(name), str(tmp_path / name), os.path.join(".", name)):
         np.testing.assert_array_equal(read(path), PICTURE)
 
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg", "x" * 300, "x/" * 3000])
-def test_impossible_name(name):
+def test_invalid_file_name(name):
     with pytest.raises(ImageReadError, match="image 2 of X, ") as info:
         read(name)
     assert info.value.path == name
@@ -747,7 +745,7 @@ def test_forms_of_arrays(shape):
         expected = X[i] if X.ndim == 4 else X[i][..., None].repeat(3, axis=2)
         found = images.decode(i, images.read_bytes(i), X.shape[1:3], "bilinear")
         np.testing.assert_array_equal(found, expected)
-        found[:] = 0  # the result is the caller's, X is not
+        found[:] = 0  # the result is a writable copy
 
 
 def test_array_in_any_memory_order():
@@ -762,12 +760,12 @@ def test_list_of_arrays():
 
 
 @pytest.mark.parametrize("n_channels", [3, 4])
-def test_a_single_image_is_not_taken_for_many(n_channels):
-    with pytest.raises(ValueError, match=r"a single image: take X\[np\.newaxis\]"):
+def test_single_image_is_refused(n_channels):
+    with pytest.raises(ValueError, match=r"a single image: pass X\[np\.newaxis\]"):
         check_images(noise(40, 36, n_channels))
 
 
-def test_bytes_tell_shapes_apart():
+def test_bytes_differ_for_different_shapes():
     pixels = noise(1, 6, 5)
     shapes = [(1, 6, 5), (1, 5, 6), (1, 2, 5, 3), (1, 5, 2, 3)]
     assert len({check_images(pixels.reshape(s)).read_bytes(0) for s in shapes}) == 4
@@ -803,7 +801,10 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         (["a", None], r"X\[1\] is of type NoneType, not a path .it is a missing value"),
         (["a", 1.5], r"X\[1\] is of type float, not a path"),
         ([1, "a"], r"X\[0\] is of type int, not a path"),
-        (["a", b"b"], r"X\[1\] is of type bytes, not a path \(os.fsdecode"),
+        (
+            ["a", b"b"],
+            r"X\[1\] is of type bytes, not a path \(convert it with os.fsdecode",
+        ),
         ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
         (["a", ""], r"X\[1\] is an empty string"),
         (
@@ -819,22 +820,22 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         (np.ones((2, 4, 4)), r"convert with \(255 \* X\)\.round"),
         (np.full((2, 4, 4), -1), r"dtype int64\."),
         (np.full((2, 4, 4), np.nan), r"dtype float64\."),
-        (np.zeros((2, 4, 4, 1), np.uint8), r"take X\[\.\.\., 0\]"),
-        (np.zeros((2, 4, 4, 4), np.uint8), r"take X\[\.\.\., :3\]"),
+        (np.zeros((2, 4, 4, 1), np.uint8), r"pass X\[\.\.\., 0\]"),
+        (np.zeros((2, 4, 4, 4), np.uint8), r"pass X\[\.\.\., :3\]"),
         (np.zeros((2, 4, 0), np.uint8), r"shape \(2, 4, 0\) and dtype uint8"),
         (np.zeros((2, 2, 2, 2, 3), np.uint8), r"shape \(2, 2, 2, 2, 3\)"),
         ([Image.new("P", (4, 4))], "type list with Pillow images"),
-        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], "which makes no array"),
+        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], "which is not a valid array"),
     ],
 )
-def test_refused(X, message):
+def test_invalid_X(X, message):
     X = X() if callable(X) else X
     with pytest.raises(ValueError, match=message) as info:
         check_images(X)
     assert not isinstance(info.value, ImageReadError)
 
 
-def test_refusal_lists_the_accepted_forms():
+def test_error_lists_the_accepted_forms():
     with pytest.raises(ValueError, match=r"\(n_samples,\).*\(n_samples, 1\).*uint8"):
         check_images(np.eye(3))
 
@@ -885,7 +886,7 @@ def test_map_ahead_keeps_order_and_bound(ahead):
 
 
 class Future:
-    """Stands for a call that waits until its result is asked for."""
+    """A pending call that runs when its result is requested."""
 
     def __init__(self, function, item):
         self.call, self.cancelled = lambda: function(item), False
@@ -921,7 +922,7 @@ def test_map_ahead_cancels_when_a_call_raises():
     assert [f.cancelled for f in executor.futures] == [False, True, True, True]
 
 
-# Last, for it imports Keras
+# Last, because it imports Keras
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "progressive", "png", "webp", "bmp", "large"])

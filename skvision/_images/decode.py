@@ -1,4 +1,4 @@
-"""From the content of an image file to pixels as they are meant to be seen."""
+"""Decoding of image files to upright RGB pixels."""
 
 import struct
 from io import BytesIO
@@ -8,17 +8,18 @@ from PIL import ExifTags, Image
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 
-# Raster formats that Pillow (or a plugin the user registered) decodes by itself: not
-# EPS, which starts Ghostscript. TGA has no signature, so it comes last; MPO is JPEG.
+# Raster formats that Pillow, or a plugin registered by the user, decodes itself. EPS
+# is left out, since Pillow runs Ghostscript for it. TGA has no signature, so it comes
+# last. MPO files are read as JPEG.
 FORMATS = (
     *("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "PCX", "ICO", "ICNS"),
     *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "TGA"),
 )
 
-# How the first box of a HEIC file begins, after its size.
+# Start of a HEIC file's first box, after its size.
 _HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"mif1")}
 
-# EXIF orientation -> (method, whether x and whether y run backwards in the file).
+# EXIF orientation -> (transpose method, is x reversed in the file, is y reversed).
 _ORIENTATIONS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT, True, False),
     3: (Image.Transpose.ROTATE_180, True, True),
@@ -31,11 +32,11 @@ _ORIENTATIONS = {
 
 
 def decode_image(data, image_size, interpolation):
-    """Decode the first frame of an image file as it is meant to be seen.
+    """Decode the first frame of an image file as an upright RGB image.
 
-    EXIF orientation is applied, transparency is put on white, 16-bit grey is scaled to
-    8 bit. Large JPEGs are decoded at a reduced scale of at least twice `image_size`,
-    except for "nearest", which picks pixels of the full image.
+    EXIF orientation is applied, transparent pixels are composited on white, and 16-bit
+    grey is scaled to 8 bits. Large JPEGs are decoded at a reduced scale of at least
+    twice `image_size`, except with "nearest", which samples pixels of the full image.
 
     Parameters
     ----------
@@ -53,44 +54,44 @@ def decode_image(data, image_size, interpolation):
     Raises
     ------
     Exception
-        Whatever Pillow raises: its decoders do not keep to one family of errors.
+        Anything Pillow raises: its decoders' errors have no common base class.
     """
     formats = _formats_for(data)
     if data.startswith(b"\x89PNG"):
-        # load() neither looks at the last checksum nor misses the end marker.
+        # load() ignores the last checksum and a missing end marker.
         Image.open(BytesIO(data), formats=formats).verify()
     with Image.open(BytesIO(data), formats=formats) as image:
         drafted = None
         if interpolation != "nearest":
-            # The orientation may swap the sides later, so both get the larger one.
+            # The orientation may swap height and width, so use the larger for both.
             side = 2 * max(image_size)
             drafted = image.draft(None, (side, side))
         _rescale_png_key(image)
         image.load()
-        # The reduced scale rounds up: the picture may end within the last pixel.
+        # Reduced sizes are rounded up: the image may end within the last pixel.
         extent = drafted[1][2:] if drafted else image.size
         rgb, box = _orient(_to_rgb(image), _orientation(image), extent)
     return resize(rgb, image_size, interpolation, box)
 
 
-def own_size(data):
-    """Return height and width of the image in a file's content, seen upright.
+def upright_size(data):
+    """Return height and width of an encoded image after applying its orientation.
 
-    It is (1, 1) for what cannot be read: decoding that fails too, and says why.
+    Returns (1, 1) for data that cannot be read: decoding raises the error.
     """
     try:
         with Image.open(BytesIO(data), formats=_formats_for(data)) as image:
             width, height = image.size
-            is_turned = _orientation(image) >= 5
+            is_transposed = _orientation(image) >= 5
     except Exception:
         return 1, 1
-    return (width, height) if is_turned else (height, width)
+    return (width, height) if is_transposed else (height, width)
 
 
 def resize(image, image_size, interpolation, box=None):
-    """Resize an RGB image as Keras' `target_size` does: all of it, aspect ratio free.
+    """Resize an RGB image like Keras' `target_size`, ignoring the aspect ratio.
 
-    `box` is the part to take (left, upper, right, lower). Returns a uint8 array.
+    `box` is the region to resize (left, upper, right, lower). Returns a uint8 array.
     """
     height, width = image_size
     filter_ = Image.Resampling[interpolation.upper()]  # antialiased when shrinking
@@ -98,7 +99,7 @@ def resize(image, image_size, interpolation, box=None):
 
 
 def _formats_for(data):
-    """Return the formats to try; asked each time, for plugins may come at any time."""
+    """Return the formats to try, including those of plugins registered meanwhile."""
     Image.init()
     if data[4:12] in _HEIC and "HEIF" not in Image.OPEN:
         _register_heif()
@@ -106,19 +107,19 @@ def _formats_for(data):
 
 
 def _register_heif():
-    """Teach Pillow the format of phones, in whatever process meets such a file."""
+    """Register pillow-heif with Pillow, in each process that reads a HEIC file."""
     try:
         import pillow_heif
     except ImportError as error:
         raise OSError(
-            "it is a HEIC image, which Pillow reads with the package pillow-heif only: "
+            "it is a HEIC image, which Pillow reads only with the package pillow-heif: "
             'pip install "scikit-vision[heif]"'
         ) from error
     pillow_heif.register_heif_opener()
 
 
 def _rescale_png_key(image):
-    """Bring a PNG's transparent colour from the file's bit depth to Pillow's 8 bit."""
+    """Scale a PNG's transparent colour from the file's bit depth to Pillow's 8 bits."""
     key = image.info.get("transparency")
     if image.format != "PNG" or key is None:
         return
@@ -130,10 +131,10 @@ def _rescale_png_key(image):
 
 
 def _to_rgb(image):
-    """Convert any mode to RGB, transparency put on white."""
+    """Convert any mode to RGB, compositing transparent pixels on white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return Image.fromarray(_grey_to_uint8(image)).convert("RGB")
-    if image.mode == "La":  # Pillow converts it to LA only
+    if image.mode == "La":  # Pillow converts La only to LA
         image = image.convert("LA")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -142,7 +143,7 @@ def _to_rgb(image):
 
 
 def _grey_to_uint8(image):
-    """Scale 16-bit, 32-bit or float grey to 8 bit; Pillow would clip it to white."""
+    """Scale 16-bit, 32-bit or float grey to 8 bits; Pillow would clip it to white."""
     values = np.asarray(image)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 65535):  # NaN compares False
@@ -155,7 +156,7 @@ def _grey_to_uint8(image):
         factor = 255 if high <= 1 else 1
     grey = np.rint(values * np.float32(factor)).astype(np.uint8)
     if image.mode.startswith("I;16"):
-        # Pillow inverts TIFFs in which white is zero (tag 262) only up to 8 bit.
+        # Pillow inverts TIFFs in which 0 is white (tag 262) only up to 8 bits.
         if getattr(image, "tag_v2", {}).get(262) == 0:
             grey = 255 - grey
         if "transparency" in image.info:
@@ -164,7 +165,7 @@ def _grey_to_uint8(image):
 
 
 def _orientation(image):
-    """Return the EXIF orientation; damaged metadata do not spoil a good picture."""
+    """Return the EXIF orientation, or 1 if it is missing or damaged."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
@@ -172,7 +173,7 @@ def _orientation(image):
 
 
 def _orient(image, orientation, extent):
-    """Return the image upright, and the box that its picture of size `extent` fills."""
+    """Return the upright image, and the box that its content of size `extent` fills."""
     (width, height), (right, bottom) = image.size, extent
     left = top = 0
     if orientation in _ORIENTATIONS:

@@ -1,4 +1,4 @@
-"""What `X` may be: images in files or in memory, each read when it is needed."""
+"""The accepted forms of `X`: image files or arrays, read on demand."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ _ACCEPTED = (
 
 
 class ImageFiles:
-    """Images in files: `paths` is a list of str, each read when asked for."""
+    """Images in files: `paths` is a list of str, read on demand."""
 
     def __init__(self, paths):
         self.paths = paths
@@ -28,25 +28,27 @@ class ImageFiles:
         return len(self.paths)
 
     def name(self, i):
-        """Return what messages call image `i`; repr escapes what cannot be printed."""
+        """Return how messages refer to image `i`; repr escapes what is unprintable."""
         return f"image {i} of X, {self.paths[i]!r}"
 
     def read_bytes(self, i):
         """Return the content of file `i`, or raise ImageReadError."""
-        with _naming(self, i, self.paths[i], "Correct the path, or remove it from X."):
+        with _read_errors(
+            self, i, self.paths[i], "Correct the path, or remove it from X."
+        ):
             return _read_regular_file(self.paths[i])
 
     def decode(self, i, data, image_size, interpolation):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        way_on = "Remove it from X, or save it again as a PNG or JPEG file."
-        with _naming(self, i, self.paths[i], way_on):
+        remedy = "Remove it from X, or save it again as a PNG or JPEG file."
+        with _read_errors(self, i, self.paths[i], remedy):
             return decode_image(data, image_size, interpolation)
 
 
 class ImageArrays:
     """Images in memory: `images` is uint8, (n, height, width) or (n, height, width, 3).
 
-    The interface is that of `ImageFiles`; the array is never modified.
+    The interface is that of `ImageFiles`. The array is never modified.
     """
 
     def __init__(self, images):
@@ -57,7 +59,7 @@ class ImageArrays:
         return len(self.images)
 
     def name(self, i):
-        """Return what messages call image `i`."""
+        """Return how messages refer to image `i`."""
         return f"image {i} of X, an array of shape {self.images.shape[1:]}"
 
     def read_bytes(self, i):
@@ -66,14 +68,14 @@ class ImageArrays:
 
     def decode(self, i, data, image_size, interpolation):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        with _naming(self, i, None, "Remove it from X."):
+        with _read_errors(self, i, None, "Remove it from X."):
             pixels = np.frombuffer(data, np.uint8, offset=len(self._prefix))
             image = Image.fromarray(pixels.reshape(self.images.shape[1:]))
             return resize(image.convert("RGB"), image_size, interpolation)
 
 
 def check_images(X):
-    """Check the form of X; no file is opened.
+    """Check the form of X, without opening any file.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def check_images(X):
     Raises
     ------
     ValueError
-        If X is anything else; the message names what was given.
+        If X is anything else; the message describes what was given.
     """
     values = _to_array(X)
     shape = values.shape
@@ -102,17 +104,18 @@ def check_images(X):
         return ImageFiles([_check_path(i, p) for i, p in enumerate(values.flat)])
     if values.dtype == np.uint8 and values.size:
         if values.ndim == 3 and shape[2] in (3, 4):
-            raise _refusal(X, f", shape {shape}, a single image: take X[np.newaxis]")
+            raise _input_error(
+                X, f", shape {shape}, a single image: pass X[np.newaxis]"
+            )
         if values.ndim == 3 or (values.ndim == 4 and shape[3] == 3):
             return ImageArrays(values)
-    raise _refusal(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
+    raise _input_error(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
 
 
 def validate_images(estimator, X, *, reset):
-    """Check the form of X, and its column's name against that of `fit`.
+    """Check the form of X, and its column name against the one seen in `fit`.
 
-    With `reset`, a column (two dimensions) sets `n_features_in_`, and a data frame
-    `feature_names_in_`.
+    With `reset`, a 2-D X sets `n_features_in_`, and a data frame `feature_names_in_`.
     """
     images = check_images(X)
     if reset:
@@ -126,7 +129,7 @@ def validate_images(estimator, X, *, reset):
 
 
 def image_tags(tags):
-    """Say in an estimator's tags that it takes images."""
+    """Declare in an estimator's tags that it accepts images."""
     tags.input_tags.string = True
     tags.input_tags.one_d_array = True
     tags.input_tags.three_d_array = True
@@ -134,25 +137,27 @@ def image_tags(tags):
     return tags
 
 
-def _refusal(X, details):
+def _input_error(X, details):
     return ValueError(f"{_ACCEPTED} Got X of type {type(X).__name__}{details}.")
 
 
 def _to_array(X):
-    """Return X as an ndarray; refuse what numpy would take for something else."""
+    """Return X as an ndarray; refuse what numpy would misinterpret."""
     if isinstance(X, (str, os.PathLike)):
-        raise _refusal(X, f", a single path: wrap it in a list, [{X!r}]")
+        raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]")
     if hasattr(X, "nnz"):
-        raise _refusal(X, ", which is sparse: images are dense arrays")
+        raise _input_error(X, ", which is sparse: images are dense arrays")
     is_list = isinstance(X, (list, tuple))
     if any(isinstance(x, Image.Image) for x in (X if is_list else [X])):
-        raise _refusal(X, ' with Pillow images: use np.asarray(image.convert("RGB"))')
+        raise _input_error(
+            X, ' with Pillow images: use np.asarray(image.convert("RGB"))'
+        )
     try:
-        # As objects, for numpy would make strings of the numbers in ["a.png", 1.0].
+        # As objects, since numpy would convert the number in ["a.png", 1.0] to str.
         values = np.asarray(X, dtype=object) if is_list else np.asarray(X)
         return np.asarray(X) if values.ndim > 2 else values
     except Exception as error:
-        raise _refusal(X, f", which makes no array ({error})") from error
+        raise _input_error(X, f", which is not a valid array ({error})") from error
 
 
 def _check_path(i, value):
@@ -162,7 +167,7 @@ def _check_path(i, value):
         kind = type(value).__name__
         hint = ""
         if isinstance(path, bytes):
-            hint = " (os.fsdecode makes a str of it)"
+            hint = " (convert it with os.fsdecode)"
         elif kind in ("NoneType", "NAType") or (
             isinstance(value, float) and value != value
         ):
@@ -174,11 +179,11 @@ def _check_path(i, value):
 
 
 def _hint(values):
-    """Say how to convert arrays that are nearly images, or select the paths."""
+    """Suggest how to convert arrays that are nearly images, or to select the paths."""
     if values.dtype.kind == "O" and values.ndim == 2:
         return ": select the one column that holds the paths"
     if values.ndim == 4 and values.shape[3] in (1, 4):
-        return f": take X[..., {0 if values.shape[3] == 1 else ':3'}]"
+        return f": pass X[..., {0 if values.shape[3] == 1 else ':3'}]"
     if values.ndim in (3, 4) and values.dtype.kind in "iuf" and values.size:
         low, high = values.min(), values.max()
         if values.dtype.kind == "f" and 0 <= low <= high <= 1:
@@ -189,28 +194,28 @@ def _hint(values):
 
 
 @contextmanager
-def _naming(images, i, path, way_on):
-    """Turn any error within into an ImageReadError that names image `i`."""
+def _read_errors(images, i, path, remedy):
+    """Raise any error in the block as an ImageReadError that names image `i`."""
     try:
         yield
     except Exception as error:
-        message = f"Cannot read {images.name(i)}: {_cause(error)}. {way_on}"
+        message = f"Cannot read {images.name(i)}: {_cause(error)}. {remedy}"
         raise ImageReadError(message, index=i, path=path) from error
 
 
 def _cause(error):
-    """Say what went wrong, without a buffer's address or the path once more."""
+    """Describe the error, without a buffer's address or a second path."""
     if isinstance(error, UnidentifiedImageError):
-        text = "it is not a complete image in a format that Pillow reads here"
+        text = "it is not a complete image in a supported format"
     else:
         text = str(getattr(error, "strerror", None) or error).rstrip(".")
-    # What Pillow quotes from a file may be unprintable.
+    # Pillow may quote unprintable bytes of the file.
     text = text.encode("utf-8", "backslashreplace").decode()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _read_regular_file(path):
-    """Read a file after making sure that opening it cannot block, as a pipe does."""
+    """Read a regular file; opening anything else, such as a pipe, could block."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"

@@ -1,28 +1,28 @@
-"""Reading one image to look at what becomes of it, and writing the results."""
+"""Reading one image for a preview, and writing the results."""
 
 import os
 from pathlib import Path
 
 from PIL import Image
 
-from skvision._images.decode import own_size
+from skvision._images.decode import upright_size
 from skvision._images.inputs import check_images
 
-# Ending of a file's name -> Pillow's name of the format.
+# File name extension -> Pillow's name of the format.
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG"}
 
 
 def preview_files(folder, prefix, save_format, n):
-    """Name `n` files that are not there yet, and make their folder.
+    """Return the paths of `n` files that do not exist yet, and create their folder.
 
     Parameters
     ----------
     folder : str or os.PathLike
-        Where they shall be.
+        Folder for the files.
     prefix : str
-        First part of the names.
+        First part of the file names.
     save_format : {"png", "jpeg", "jpg"}
-        Ending of the names.
+        File name extension.
     n : int
         Number of files.
 
@@ -35,7 +35,7 @@ def preview_files(folder, prefix, save_format, n):
     ValueError
         If `prefix` or `save_format` is not valid.
     FileExistsError
-        If there is a file of one of these names.
+        If one of the files already exists.
     """
     if save_format not in _FORMATS:
         raise ValueError(
@@ -43,8 +43,8 @@ def preview_files(folder, prefix, save_format, n):
         )
     if os.path.basename(prefix) != prefix:
         raise ValueError(
-            "save_prefix must be the beginning of a file's name, without a folder, "
-            f"which goes to save_to_dir. Got {prefix!r}."
+            "save_prefix must be the beginning of a file name, without a folder: pass "
+            f"that as save_to_dir. Got {prefix!r}."
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,35 +52,35 @@ def preview_files(folder, prefix, save_format, n):
     for path in paths:
         if path.exists():
             raise FileExistsError(
-                f"{str(path)!r} is there already, and nothing was written. Remove the "
-                "files of the former preview, or pass another save_prefix or "
+                f"{str(path)!r} already exists, so nothing was written. Remove the "
+                "files of the previous preview, or pass another save_prefix or "
                 "save_to_dir."
             )
     return paths
 
 
 def write_images(images, paths):
-    """Write uint8 images to new files; an existing one is never replaced."""
+    """Write uint8 images to new files, never overwriting an existing one."""
     for image, path in zip(images, paths, strict=True):
         with open(path, "xb") as file:
             Image.fromarray(image).save(file, _FORMATS[path.suffix[1:]])
 
 
 def read_image(path, image_size=None):
-    """Read one image file as uint8 array of shape (height, width, 3).
+    """Read one image file as a uint8 array of shape (height, width, 3).
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file.
+        Path of the file.
     image_size : tuple of (int, int) or None, default=None
-        Height and width to bring it to, None for its own.
+        Height and width to resize to; None keeps the original size.
 
     Raises
     ------
     ImageReadError
-        If that cannot be done.
+        If the file cannot be read.
     """
     images = check_images([path])
     data = images.read_bytes(0)
-    return images.decode(0, data, image_size or own_size(data), "bilinear")
+    return images.decode(0, data, image_size or upright_size(data), "bilinear")

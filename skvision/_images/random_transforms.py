@@ -1,15 +1,15 @@
-"""Parameters of random transformations: drawn from uniform numbers, and checked."""
+"""Drawing and validating the parameters of random transformations."""
 
 from numbers import Integral, Real
 
 import numpy as np
 
-# Random numbers of one image, whatever the settings: switching one transformation on
-# leaves the others as they were. A multiple of 4, which is Philox's step.
+# Random numbers per image, whatever the settings, so that enabling one transformation
+# does not change the others. A multiple of 4, the step of Philox.
 N_UNIFORMS = 12
 
-# A transformation that changes nothing. NaN, and None, stand for "off".
-_NEUTRAL = {
+# The identity transformation. NaN and None mean "off".
+_IDENTITY = {
     **dict.fromkeys(("theta", "tx", "ty", "shear"), 0.0),
     **dict.fromkeys(("zx", "zy"), 1.0),
     "flip_horizontal": 0.0,
@@ -17,11 +17,11 @@ _NEUTRAL = {
     "channel_shift_intensity": np.nan,
     "brightness": np.nan,
 }
-_CAN_BE_OFF = ("channel_shift_intensity", "brightness")
+_OPTIONAL = ("channel_shift_intensity", "brightness")
 
 
 def draw_parameters(settings, image_size, uniforms):
-    """Turn uniform random numbers into parameters of transformations.
+    """Turn uniform random numbers into the parameters of transformations.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def draw_parameters(settings, image_size, uniforms):
     image_size : tuple of (int, int)
         Height and width of the images, in pixels.
     uniforms : ndarray of shape (n, N_UNIFORMS)
-        Numbers from [0, 1); row i makes transformation i.
+        Numbers in [0, 1); row i determines transformation i.
 
     Returns
     -------
@@ -42,26 +42,28 @@ def draw_parameters(settings, image_size, uniforms):
     height, width = image_size
     u = uniforms.T
     return {
-        "theta": _between(-rotation, rotation, u[0]),
+        "theta": _scale_uniform(-rotation, rotation, u[0]),
         "tx": _shifts("height_shift_range", settings, height, u[1], u[2]),
         "ty": _shifts("width_shift_range", settings, width, u[3], u[4]),
-        "shear": _between(-shear, shear, u[5]),
-        "zx": _between(*zoom, u[6]),
-        "zy": _between(*zoom, u[7]),
+        "shear": _scale_uniform(-shear, shear, u[5]),
+        "zx": _scale_uniform(*zoom, u[6]),
+        "zy": _scale_uniform(*zoom, u[7]),
         "flip_horizontal": (u[8] < 0.5) & bool(settings["horizontal_flip"]),
         "flip_vertical": (u[9] < 0.5) & bool(settings["vertical_flip"]),
-        "channel_shift_intensity": _intensities(settings["channel_shift_range"], u[10]),
+        "channel_shift_intensity": _channel_shifts(
+            settings["channel_shift_range"], u[10]
+        ),
         "brightness": _brightness(settings["brightness_range"], u[11]),
     }
 
 
 def indexed_uniforms(indices, seed, epoch):
-    """Return the numbers that belong to (seed, epoch, index), for some indices.
+    """Return the random numbers of (seed, epoch, index), for the given indices.
 
     Parameters
     ----------
     indices : array-like of int of shape (n,)
-        Positions of the images, 0 or more.
+        Indices of the images, 0 or more.
     seed, epoch : int
         From 0 to 2**64 - 1.
 
@@ -72,13 +74,13 @@ def indexed_uniforms(indices, seed, epoch):
     Raises
     ------
     ValueError
-        If `indices`, `seed` or `epoch` is something else.
+        If `indices`, `seed` or `epoch` is invalid.
     """
     indices = np.asarray(indices)
     is_valid = indices.ndim == 1 and indices.dtype.kind in "iu" and indices.size > 0
     if not is_valid or indices.min() < 0:
         raise ValueError(
-            "indices must be a non-empty 1-D array-like of int, none of them negative. "
+            "indices must be a non-empty 1-D array-like of non-negative ints. "
             f"Got {indices!r}."
         )
     for name, value in (("seed", seed), ("epoch", epoch)):
@@ -94,12 +96,12 @@ def indexed_uniforms(indices, seed, epoch):
 
 
 def check_parameters(parameters, n_images):
-    """Return the parameters as float arrays, completed; "off" is NaN.
+    """Return all parameters as float arrays, with NaN for "off".
 
     Parameters
     ----------
     parameters : dict of str to array-like of shape (n_images,), number or None
-        As `ImageAugmenter.apply` takes them.
+        As accepted by `ImageAugmenter.apply`.
     n_images : int
         Number of images.
 
@@ -110,36 +112,36 @@ def check_parameters(parameters, n_images):
     Raises
     ------
     ValueError
-        If a name, a length or a value is not valid.
+        If a name, a length or a value is invalid.
     """
-    unknown = sorted(set(parameters) - set(_NEUTRAL))
+    unknown = sorted(set(parameters) - set(_IDENTITY))
     if unknown:
         raise ValueError(
-            f"parameters has the unknown keys {unknown}. Known are {list(_NEUTRAL)}."
+            f"parameters has unknown keys {unknown}. Valid keys: {list(_IDENTITY)}."
         )
     return {
-        name: _check_parameter(name, parameters.get(name, neutral), n_images)
-        for name, neutral in _NEUTRAL.items()
+        name: _check_parameter(name, parameters.get(name, default), n_images)
+        for name, default in _IDENTITY.items()
     }
 
 
 def _check_parameter(name, values, n_images):
     try:
-        array = np.asarray(values, dtype=np.float64)  # makes NaN of None
+        array = np.asarray(values, dtype=np.float64)  # converts None to NaN
     except (TypeError, ValueError) as error:
-        raise ValueError(f"parameters[{name!r}] holds no numbers: {error}.") from error
+        raise ValueError(f"parameters[{name!r}] must be numeric: {error}.") from error
     if array.shape not in ((), (n_images,)):
         raise ValueError(
-            f"parameters[{name!r}] must be one number or have one for each of the "
+            f"parameters[{name!r}] must be one number, or one for each of the "
             f"{n_images} images. Got an array of shape {array.shape}."
         )
-    is_off = np.isnan(array) & (name in _CAN_BE_OFF)
+    is_off = np.isnan(array) & (name in _OPTIONAL)
     if not (np.isfinite(array) | is_off).all():
         raise ValueError(f"parameters[{name!r}] must be finite. Got {values!r}.")
     return np.broadcast_to(array, (n_images,))
 
 
-def _between(low, high, uniform):
+def _scale_uniform(low, high, uniform):
     return low + (high - low) * uniform
 
 
@@ -150,10 +152,10 @@ def _zoom_limits(zoom_range):
 
 
 def _shifts(name, settings, size, uniform, sign):
-    """Draw shifts, in pixels, along a side of `size` pixels."""
+    """Draw shifts, in pixels, along an axis of `size` pixels."""
     value = settings[name]
     if isinstance(value, Real) and not isinstance(value, Integral):
-        shifts = _between(-value, value, uniform)
+        shifts = _scale_uniform(-value, value, uniform)
     else:
         if isinstance(value, Integral):
             value = np.arange(max(1, value))
@@ -163,42 +165,43 @@ def _shifts(name, settings, size, uniform, sign):
     return shifts * size if np.abs(value).max() < 1 else shifts
 
 
-def _intensities(largest, uniform):
+def _channel_shifts(largest, uniform):
     if largest == 0:
         return np.full(len(uniform), None)
-    return _between(-largest, largest, uniform)
+    return _scale_uniform(-largest, largest, uniform)
 
 
 def _brightness(brightness_range, uniform):
     if brightness_range is None:
         return np.full(len(uniform), None)
-    return _between(*_check_limits("brightness_range", brightness_range), uniform)
+    return _scale_uniform(*_check_limits("brightness_range", brightness_range), uniform)
 
 
 def _check_limits(name, values):
-    """Return the pair (smallest, largest) of the setting `name`."""
+    """Return the setting `name` as a pair (minimum, maximum)."""
     limits = _check_numbers(name, values)
     if len(limits) != 2 or not 0 <= limits[0] <= limits[1]:
         raise ValueError(
-            f"The {name!r} parameter of ImageAugmenter must be a pair (smallest, "
-            f"largest) of non-negative numbers in this order. Got {values!r} instead."
+            f"The {name!r} parameter of ImageAugmenter must be a pair (minimum, "
+            "maximum) of non-negative numbers, with minimum <= maximum. "
+            f"Got {values!r} instead."
         )
     return limits
 
 
 def _check_numbers(name, values):
-    """Return the setting `name`, a list of finite numbers, as a float array."""
+    """Return the setting `name` as a 1-D float array of finite numbers."""
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise _no_numbers(name, values) from error
+        raise _array_like_error(name, values) from error
     if numbers.ndim != 1 or not numbers.size or not np.isfinite(numbers).all():
-        raise _no_numbers(name, values)
+        raise _array_like_error(name, values)
     return numbers
 
 
-def _no_numbers(name, values):
+def _array_like_error(name, values):
     return ValueError(
-        f"The {name!r} parameter of ImageAugmenter, if it is array-like, must be 1-D "
-        f"and hold finite numbers. Got {values!r} instead."
+        f"The {name!r} parameter of ImageAugmenter, if array-like, must be 1-D and "
+        f"contain only finite numbers. Got {values!r} instead."
     )

@@ -1,20 +1,20 @@
-"""Transformations of images as Keras composes them, sampled as scipy.ndimage does.
+"""Image transformations, composed as in Keras and sampled as in scipy.ndimage.
 
-Where another value begins right behind the border, the arithmetic of places is in
-float64 and in scipy's order, so that a place on the very border falls on the same side
-of it as there. Elsewhere float32 does, in half the time.
+For fill modes that are discontinuous at the border, coordinates are computed in float64
+and in scipy's order of operations, so that points exactly on the border fall on the
+same side of it. For the others float32 is accurate enough, and takes half the time.
 """
 
 import numpy as np
 
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 
-# Pixels sampled at a time: what is computed on the way then stays in the CPU's cache,
-# and memory does not grow with the image.
-_BLOCK = 2**15
+# Pixels sampled per block, so that intermediate results stay in the CPU's cache and
+# memory does not grow with the image.
+_BLOCK_PIXELS = 2**15
 
-# float32 holds whole numbers up to here, as the index of a pixel is one.
-_LARGEST_WHOLE_FLOAT32 = 2**24
+# Integers up to here, such as pixel indices, are exact in float32.
+_MAX_EXACT_FLOAT32 = 2**24
 
 _EXPECTED = (
     "images must be an array of shape (n_images, height, width, 3), uint8 or float "
@@ -23,12 +23,12 @@ _EXPECTED = (
 
 
 def check_batch(images):
-    """Return the images as uint8 or float32 array (n_images, height, width, 3).
+    """Return images as a uint8 or float32 array (n_images, height, width, 3).
 
     Parameters
     ----------
     images : array-like
-        Whatever was given.
+        The input to check.
 
     Returns
     -------
@@ -37,12 +37,12 @@ def check_batch(images):
     Raises
     ------
     ValueError
-        If it is anything else; the message says how to make a batch of it.
+        If the input is anything else; the message explains how to convert it.
     """
     try:
         array = np.asarray(images)
     except ValueError as error:
-        raise ValueError(f"{_EXPECTED} numpy makes no array of it: {error}") from error
+        raise ValueError(f"{_EXPECTED} numpy cannot convert them: {error}") from error
     is_batch = array.ndim == 4 and array.shape[3] == 3 and array.size
     if not is_batch or (array.dtype != np.uint8 and array.dtype.kind != "f"):
         got = f"shape {array.shape} and dtype {array.dtype}{_hint(array)}"
@@ -58,7 +58,7 @@ def check_batch(images):
 
 
 def _hint(array):
-    """Say how to make a batch of colour images of what looks like images."""
+    """Suggest how to convert what looks like images to a batch of RGB images."""
     if array.ndim == 3 and array.shape[2] == 3:
         return ": for a single image, pass images[np.newaxis]"
     if array.ndim == 3:
@@ -66,7 +66,7 @@ def _hint(array):
     if array.ndim == 4 and array.shape[3] == 1:
         return ": for grey images, pass np.repeat(images, 3, axis=3)"
     if array.ndim == 4 and array.shape[3] == 4:
-        return ": leave the transparency away, images[..., :3]"
+        return ": drop the alpha channel, images[..., :3]"
     if array.ndim == 4 and array.dtype.kind in "iu" and array.itemsize > 1:
         return ': convert with images.astype("uint8")'
     return ""
@@ -82,7 +82,7 @@ def transform_images(images, parameters, fill_mode, cval):
     parameters : dict of str to ndarray of shape (n,)
         From `check_parameters`.
     fill_mode, cval
-        Those of `sample_affine`.
+        As in `sample_affine`.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def transform_images(images, parameters, fill_mode, cval):
     for i, (image, result) in enumerate(zip(images, results, strict=True)):
         vertical = -1 if parameters["flip_vertical"][i] else 1
         horizontal = -1 if parameters["flip_horizontal"][i] else 1
-        out = result[::vertical, ::horizontal]  # writing backwards flips the result
+        out = result[::vertical, ::horizontal]  # writing in reverse flips the result
         sample_affine(image, matrices[i], fill_mode, cval, out, scratch)
         _shift_channels(result, parameters["channel_shift_intensity"][i])
         _change_brightness(result, parameters["brightness"][i])
@@ -103,7 +103,7 @@ def transform_images(images, parameters, fill_mode, cval):
 
 
 def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
-    """Compose the maps from a pixel of the result to its place in the image.
+    """Compose the maps from pixels of the result to points of the image.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
     Returns
     -------
     matrices : ndarray of shape (n, 2, 3)
-        The pixel (i, j) of the result is taken from
+        The pixel (i, j) of result k is sampled at the point
         ``matrices[k] @ (i, j, 1)`` = (row, column) of image k.
     """
     height, width = image_size
@@ -128,37 +128,37 @@ def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
     x, y = height / 2 - 0.5, width / 2 - 0.5
     matrix = _matrices([[1, 0, x], [0, 1, y]]) @ matrix
     matrix = matrix @ _matrices([[1, 0, -x], [0, 1, -y]])
-    # Keras centres on (height, width) and swaps the axes afterwards. So the centre is
-    # that of the transposed image, and `tx` counts columns: kept, to give its images.
+    # Keras uses the centre of (height, width) and swaps the axes afterwards. So the
+    # centre is that of the transposed image, and `tx` shifts columns. Kept as it is.
     return matrix[:, [1, 0]][:, :, [1, 0, 2]]
 
 
 def _matrices(rows):
-    """Stack 3 x 3 matrices from their first two rows, numbers or arrays of (n,)."""
+    """Stack 3 x 3 matrices, given their first two rows as numbers or (n,) arrays."""
     rows = [*rows, [0, 0, 1]]
     entries = np.broadcast_arrays(*(np.atleast_1d(x) for row in rows for x in row))
     return np.stack(entries, axis=-1).astype(np.float64).reshape(-1, 3, 3)
 
 
 def sample_affine(image, matrix, fill_mode, cval, out, scratch):
-    """Sample an image with bilinear interpolation, as `scipy.ndimage` with order 1.
+    """Sample an image with bilinear interpolation, like `scipy.ndimage` with order=1.
 
     Parameters
     ----------
     image : ndarray of shape (height, width, 3)
         Pixels of any real type.
     matrix : ndarray of shape (2, 3)
-        One of `affine_matrices`.
+        One of the matrices from `affine_matrices`.
     fill_mode : {"nearest", "constant", "reflect", "wrap"}
-        What lies beyond the border, in the sense of scipy's `mode`: "reflect" repeats
-        the last pixel, "wrap" has a period of one pixel less than the side, "constant"
-        begins right at the centre of the last pixel.
+        How to extend the image beyond its border, as scipy's `mode`: "reflect" repeats
+        the edge pixel, "wrap" has a period of one pixel less than the side, "constant"
+        starts right at the centre of the edge pixel.
     cval : float
         Value beyond the border for "constant".
     out : ndarray of shape (height, width, 3), dtype float32
-        Takes the result.
+        Array for the result.
     scratch : Scratch
-        For images of this size and this mode.
+        Buffers for this image size and fill mode.
     """
     size = height, width = image.shape[:2]
     planes = scratch.padded_planes(image)
@@ -166,50 +166,50 @@ def sample_affine(image, matrix, fill_mode, cval, out, scratch):
         block = out[start : start + scratch.n_rows]
         i = np.arange(start, start + len(block))[:, np.newaxis]
         coordinates = scratch.coordinates[:, : len(block)]
-        for (a, b, shift), places in zip(matrix, coordinates, strict=True):
-            rows = (shift + a * i).astype(places.dtype)
-            columns = (b * np.arange(width)).astype(places.dtype)
-            np.add(rows, columns, out=places)
+        for (a, b, shift), coordinate in zip(matrix, coordinates, strict=True):
+            rows = (shift + a * i).astype(coordinate.dtype)
+            columns = (b * np.arange(width)).astype(coordinate.dtype)
+            np.add(rows, columns, out=coordinate)
         outside = _is_outside(coordinates, size) if fill_mode == "constant" else None
-        for places, n in zip(coordinates, size, strict=True):
-            _move_into_image(places, n, fill_mode)
+        for coordinate, n in zip(coordinates, size, strict=True):
+            _apply_fill_mode(coordinate, n, fill_mode)
         _sample(planes, scratch, block)
         if outside is not None:
             block[outside] = cval
 
 
 class Scratch:
-    """Memory for the steps between an image and its transformation.
+    """Buffers for the intermediate results of `sample_affine`.
 
-    It is used again for each image: to ask the system for new memory takes longer than
-    to fill it.
+    They are reused for each image, since allocating new memory takes longer than
+    filling it.
 
     Parameters
     ----------
     image_size : tuple of (int, int)
         Height and width of the images, in pixels.
     fill_mode : str
-        That of `sample_affine`.
+        As in `sample_affine`.
     """
 
     def __init__(self, image_size, fill_mode):
         height, width = image_size
-        is_small = (height + 1) * (width + 1) <= _LARGEST_WHOLE_FLOAT32
+        is_small = (height + 1) * (width + 1) <= _MAX_EXACT_FLOAT32
         is_continuous = fill_mode in ("nearest", "reflect")
         dtype = np.float32 if is_small and is_continuous else np.float64
-        self.n_rows = min(height, max(1, _BLOCK // width))
+        self.n_rows = min(height, max(1, _BLOCK_PIXELS // width))
         block = (self.n_rows, width)
         self.coordinates = np.empty((2, *block), dtype)
-        self.whole = np.empty((2, *block), dtype)
+        self.floors = np.empty((2, *block), dtype)
         self.index = np.empty(block, dtype=np.intp)
         self.fractions = np.empty((2, *block), dtype=np.float32)
         self.corners = np.empty((4, *block), dtype=np.float32)
         self._planes = np.empty((3, height + 1, width + 1), dtype=np.float32)
 
     def padded_planes(self, image):
-        """Return the channels, one more pixel on the right and at the bottom.
+        """Return the channels, padded by one pixel on the right and at the bottom.
 
-        The four neighbours of a place are then at the same distances everywhere.
+        The four neighbours of a point are then at the same index offsets everywhere.
         """
         planes = self._planes
         planes[:, :-1, :-1] = image.transpose(2, 0, 1)
@@ -219,43 +219,42 @@ class Scratch:
 
 
 def _sample(planes, scratch, out):
-    """Interpolate every plane at `scratch.coordinates`, rows and columns."""
+    """Interpolate each plane at `scratch.coordinates` (rows and columns)."""
     n = len(out)
-    coordinates, whole = scratch.coordinates[:, :n], scratch.whole[:, :n]
+    coordinates, floors = scratch.coordinates[:, :n], scratch.floors[:, :n]
     fractions, index = scratch.fractions[:, :n], scratch.index[:n]
-    np.floor(coordinates, out=whole)
-    np.subtract(coordinates, whole, out=fractions, casting="same_kind")
+    np.floor(coordinates, out=floors)
+    np.subtract(coordinates, floors, out=fractions, casting="same_kind")
     below, right = fractions
-    top, left = whole
+    top, left = floors
     stride = planes.shape[2]
     top *= stride
     np.add(top, left, out=index, casting="unsafe")
     for channel, plane in enumerate(planes.reshape(len(planes), -1)):
         corners = scratch.corners[:, :n]
         for shift, corner in zip((0, stride, 1, stride + 1), corners, strict=True):
-            # No index is beyond the end: "wrap" is numpy's quickest way to take that
-            # as read.
+            # All indices are valid, and "wrap" is numpy's fastest mode.
             plane[shift:].take(index, mode="wrap", out=corner)
-        left_two, right_two = corners[:2], corners[2:]
-        _interpolate(left_two, right_two, right, out=left_two)
-        _interpolate(*left_two, below, out=out[..., channel])
+        left_corners, right_corners = corners[:2], corners[2:]
+        _interpolate(left_corners, right_corners, right, out=left_corners)
+        _interpolate(*left_corners, below, out=out[..., channel])
 
 
 def _interpolate(a, b, fraction, out):
-    """Write ``a + (b - a) * fraction`` to `out`, and the product to `b`."""
+    """Write ``a + (b - a) * fraction`` to `out`, overwriting `b`."""
     b -= a
     b *= fraction
     np.add(a, b, out=out)
 
 
-def _move_into_image(c, n, fill_mode):
-    """Replace the coordinates along one axis by those in [0, n - 1] they stand for."""
+def _apply_fill_mode(c, n, fill_mode):
+    """Map the coordinates along one axis to [0, n - 1], in place."""
     if fill_mode == "reflect":
         c -= 2 * n * np.floor(c / (2 * n))
         np.minimum(c, 2 * n - 1 - c, out=c)
     elif fill_mode == "wrap":
-        # On the seam itself scipy takes the last pixel to the left of the image and
-        # the first one to the right.
+        # Exactly on a seam, scipy uses the last pixel to the left of the image and the
+        # first one to the right of it.
         period = max(n - 1, 1)
         turns = np.where(c < 0, np.ceil(c / period) - 1, np.floor(c / period))
         np.subtract(c, period * turns, out=c, where=(c < 0) | (c > period))
@@ -263,20 +262,20 @@ def _move_into_image(c, n, fill_mode):
 
 
 def _is_outside(coordinates, image_size):
-    """Tell which places lie beyond the centres of the outermost pixels."""
+    """Return a mask of the points beyond the centres of the edge pixels."""
     (rows, columns), (height, width) = coordinates, image_size
     outside = (rows < 0) | (rows > height - 1)
     return outside | (columns < 0) | (columns > width - 1)
 
 
 def _shift_channels(image, intensity):
-    """Add a number of grey levels in place, as Keras' `apply_channel_shift`."""
+    """Add a number of grey levels in place, like Keras' `apply_channel_shift`."""
     if not np.isnan(intensity):
         np.clip(image + np.float32(intensity), image.min(), image.max(), out=image)
 
 
 def _change_brightness(image, factor):
-    """Multiply in place, with the cuts to whole grey levels of Pillow's Brightness."""
+    """Multiply in place, truncating to whole grey levels like Pillow's Brightness."""
     if not np.isnan(factor):
         np.floor(image, out=image)
         image *= np.float32(factor)

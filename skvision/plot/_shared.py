@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
-from skvision._images.decode import own_size
+from skvision._images.decode import upright_size
 from skvision._images.inputs import ImageArrays
 
 # Maximum side, in pixels, of an image that is displayed in a grid.
@@ -36,7 +36,7 @@ def read_for_display(images, i):
     """Return image `i`, upright and with no side longer than `MAX_SIDE` pixels."""
     data = images.read_bytes(i)
     is_array = isinstance(images, ImageArrays)
-    size = images.images.shape[1:3] if is_array else own_size(data)
+    size = images.images.shape[1:3] if is_array else upright_size(data)
     scale = min(1, MAX_SIDE / max(size))
     size = tuple(max(1, round(scale * side)) for side in size)
     return images.decode(i, data, size, "bilinear")
