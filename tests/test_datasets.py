@@ -40,7 +40,7 @@ def relative(paths, folder):
 
 
 def snapshot(folder):
-    """All files with what would change if they were written again."""
+    """Content, inode and modification time of all files, to detect rewriting."""
     return {
         path: (path.read_bytes(), path.stat().st_ino, path.stat().st_mtime_ns)
         for path in Path(folder).rglob("*")
@@ -55,7 +55,7 @@ def contents(folder):
 
 
 def images(n):
-    """The names and contents of n images per class, in Kaggle's manner."""
+    """The names and contents of n images per class, named as by Kaggle."""
     return {
         f"{kind}.{i}.jpg": f"{kind} {i}".encode()
         for i in reversed(range(n))
@@ -106,7 +106,7 @@ class TestLoadImageFiles:
         assert load_image_files("data").data.tolist() == [expected]
         assert load_image_files(Path("data")).data.tolist() == [expected]
 
-    def test_order_is_that_of_code_points_whatever_the_directory_order(self, tmp_path):
+    def test_sorted_by_code_points_for_any_directory_order(self, tmp_path):
         # Code points: upper before lower case, accents last, a folder's files together.
         expected = [f"B/{i:02d}.jpg" for i in range(20)]
         expected += [
@@ -123,7 +123,7 @@ class TestLoadImageFiles:
             touch(folder, *np.random.RandomState(seed).permutation(expected))
             assert relative(load_image_files(folder).data, folder) == expected
 
-    def test_paths_are_plain_str_that_can_be_replaced_by_longer_ones(self, tmp_path):
+    def test_paths_are_str_objects_and_can_be_replaced_by_longer_ones(self, tmp_path):
         data = load_image_files(touch(tmp_path, "cat/a.jpg")).data
         assert type(data[0]) is str
         data[0] = "x" * 5000
@@ -150,7 +150,7 @@ class TestLoadImageFiles:
         classes = [Path(path).parent.name for path in first.data]
         assert [first.target_names[code] for code in first.target] == classes
 
-    def test_global_random_state_is_left_alone(self, tmp_path):
+    def test_global_random_state_is_unchanged(self, tmp_path):
         touch(tmp_path, "a/1.jpg", "a/2.jpg")
         before = np.random.get_state()[1].tolist()
         load_image_files(tmp_path, shuffle=True, random_state=0)
@@ -173,7 +173,7 @@ class TestLoadImageFiles:
         assert relative(bunch.data, tmp_path) == expected
         assert bunch.target.tolist() == [0, 0, 1]
 
-    def test_linked_folders_are_followed_and_loops_end(self, tmp_path):
+    def test_symbolic_links_are_followed_without_loops(self, tmp_path):
         touch(tmp_path, "elsewhere/a.jpg", "more/b.jpg", "data/dog/c.jpg")
         try:
             (tmp_path / "data/cat").symlink_to(tmp_path / "elsewhere")
@@ -185,7 +185,7 @@ class TestLoadImageFiles:
         expected = ["cat/a.jpg", "cat/more/b.jpg", "dog/c.jpg"]
         assert relative(bunch.data, tmp_path / "data") == expected
 
-    def test_unreadable_subfolder_is_not_left_out_silently(self, tmp_path, monkeypatch):
+    def test_unreadable_subfolder_raises(self, tmp_path, monkeypatch):
         touch(tmp_path, "cat/a.jpg", "cat/locked/b.jpg")
         scandir = os.scandir
 
@@ -237,7 +237,7 @@ class TestLoadImageFiles:
         with pytest.raises(NotADirectoryError, match=r"a\.jpg.*one folder per class"):
             load_image_files(tmp_path / "a.jpg")
 
-    def test_folder_is_no_path(self):
+    def test_folder_is_not_a_path(self):
         with pytest.raises(TypeError, match=r"folder must be a path.*got 3"):
             load_image_files(3)
 
@@ -254,12 +254,12 @@ class TestLoadImageFiles:
 
     def test_class_without_images(self, tmp_path):
         touch(tmp_path, "cat/a.jpg", "dog/a.psd")
-        with pytest.raises(ValueError, match=r"No image.*dog.*\.jpg.*categories="):
+        with pytest.raises(ValueError, match=r"No images.*dog.*\.jpg.*categories="):
             load_image_files(tmp_path)
 
-    def test_parts_of_a_data_set_are_not_taken_for_classes(self, tmp_path):
+    def test_parts_of_a_dataset_are_not_classes(self, tmp_path):
         touch(tmp_path, "train/cat/a.jpg", "validation/cat/b.jpg")
-        with pytest.raises(ValueError, match=r"parts of a data set.*train' instead"):
+        with pytest.raises(ValueError, match=r"parts of a dataset.*train' instead"):
             load_image_files(tmp_path)
         categories = ["train", "validation"]
         bunch = load_image_files(tmp_path, categories=categories)
@@ -318,7 +318,7 @@ class TestLoadDigitImages:
         share = np.bincount(test.target) / np.bincount(everything.target)
         np.testing.assert_allclose(share, 0.25, atol=0.01)
 
-    def test_n_per_class_takes_the_first_of_the_subset(self, tmp_path):
+    def test_n_per_class_selects_the_first_of_the_subset(self, tmp_path):
         few = load_digit_images(tmp_path, subset="test", n_per_class=2)
         test = load_digit_images(tmp_path, subset="test")
         assert np.bincount(few.target).tolist() == [2] * 10
@@ -326,7 +326,7 @@ class TestLoadDigitImages:
             test.data[test.target == 7][:2].tolist()
         )
 
-    def test_only_wrong_files_are_written_again(self, tmp_path):
+    def test_only_damaged_files_are_rewritten(self, tmp_path):
         paths = load_digit_images(tmp_path, n_per_class=2).data
         before = snapshot(tmp_path)
         damaged = Path(paths[5])
@@ -356,7 +356,7 @@ class TestLoadDigitImages:
             load_digit_images(tmp_path, n_per_class=1)
         assert snapshot(tmp_path) == {}
 
-    def test_another_writer_between_writing_and_renaming(self, tmp_path, monkeypatch):
+    def test_another_process_writes_before_the_rename(self, tmp_path, monkeypatch):
         replace = os.replace
 
         def overtaken(*args):
@@ -397,7 +397,7 @@ class TestLoadDigitImages:
         with pytest.raises(ValueError, match="'train', 'test' or 'all'; got 'valid'"):
             load_digit_images(tmp_path, subset="valid")
 
-    def test_more_images_than_there_are(self, tmp_path):
+    def test_n_per_class_too_large(self, tmp_path):
         match = "n_per_class=50, but the digit 0 has 45 images in subset='test'"
         with pytest.raises(ValueError, match=match):
             load_digit_images(tmp_path, subset="test", n_per_class=50)
@@ -515,11 +515,11 @@ class TestArrangeDogsVsCats:
             arrange_dogs_vs_cats(source, tmp_path / "to", **self.sizes)
         assert snapshot(tmp_path) == before
 
-    def test_destination_with_another_image_of_that_name(self, tmp_path):
+    def test_destination_with_a_different_image_of_the_same_name(self, tmp_path):
         source = write_folder(tmp_path / "from", images(20))
         touch(tmp_path / "to", "train/cats/cat.3.jpg")
         before = snapshot(tmp_path)
-        with pytest.raises(FileExistsError, match=r"holds 1 entries.*cats/cat\.3\.jpg"):
+        with pytest.raises(FileExistsError, match=r"1 in total.*cats/cat\.3\.jpg"):
             arrange_dogs_vs_cats(source, tmp_path / "to", **self.sizes)
         assert snapshot(tmp_path) == before
 
@@ -538,10 +538,10 @@ class TestArrangeDogsVsCats:
         assert not (tmp_path / "to").exists()
 
     @pytest.mark.parametrize("write", [write_folder, write_zip])
-    def test_no_such_images(self, tmp_path, write):
+    def test_source_without_images(self, tmp_path, write):
         source = write(tmp_path / "source", {"Cat.0.jpg": b"", "1.jpg": b""})
         with pytest.raises(
-            ValueError, match=r"holds 0 images named.*Kaggle's train\.zip"
+            ValueError, match=r"contains 0 images named.*Kaggle's train\.zip"
         ):
             arrange_dogs_vs_cats(source, tmp_path / "to")
 
@@ -549,7 +549,7 @@ class TestArrangeDogsVsCats:
         with pytest.raises(FileNotFoundError, match=r"nowhere.*not exist\. Download"):
             arrange_dogs_vs_cats(tmp_path / "nowhere", tmp_path / "to")
 
-    def test_source_is_no_zip(self, tmp_path):
+    def test_source_is_not_a_zip_file(self, tmp_path):
         touch(tmp_path, "train.zip")
         with pytest.raises(
             ValueError, match=r"train\.zip' cannot be read as a zip file"
@@ -563,7 +563,7 @@ class TestArrangeDogsVsCats:
         with pytest.raises(ValueError, match=match):
             arrange_dogs_vs_cats(source, tmp_path / "to", **self.sizes)
 
-    def test_image_twice(self, tmp_path):
+    def test_duplicate_image(self, tmp_path):
         source = write_zip(tmp_path / "train.zip", images(20) | {"b/cat.0.jpg": b""})
         with pytest.raises(ValueError, match=r"cat\.0\.jpg more than once.*remove"):
             arrange_dogs_vs_cats(source, tmp_path / "to", **self.sizes)
@@ -616,7 +616,7 @@ def test_public_names_are_sorted():
     assert datasets.__all__ == sorted(datasets.__all__)
 
 
-def test_import_starts_no_tensorflow():
+def test_import_does_not_start_tensorflow():
     code = (
         "import sys, skvision.datasets\n"
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras')))"
@@ -624,11 +624,9 @@ def test_import_starts_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.skipif(
-    not CATS_VS_DOGS.is_dir(), reason="the dogs-vs-cats images are not there"
-)
+@pytest.mark.skipif(not CATS_VS_DOGS.is_dir(), reason="needs the dogs-vs-cats images")
 @pytest.mark.parametrize(("part", "n"), [("train", 1000), ("validation", 400)])
-def test_dogs_vs_cats_of_the_post(part, n):
+def test_subset_used_by_chollet_2016(part, n):
     bunch = load_image_files(CATS_VS_DOGS / part)
     assert bunch.target_names == ["cats", "dogs"]
     assert np.bincount(bunch.target).tolist() == [n, n]
@@ -636,10 +634,8 @@ def test_dogs_vs_cats_of_the_post(part, n):
         assert image.size == (200, 200)
 
 
-@pytest.mark.skipif(
-    not CATS_VS_DOGS.is_dir(), reason="the dogs-vs-cats images are not there"
-)
-def test_arranging_real_images_copies_their_bytes(tmp_path):
+@pytest.mark.skipif(not CATS_VS_DOGS.is_dir(), reason="needs the dogs-vs-cats images")
+def test_real_images_are_copied_unchanged(tmp_path):
     train = load_image_files(CATS_VS_DOGS / "train").data
     source = tmp_path / "train.zip"
     with zipfile.ZipFile(source, "w") as archive:

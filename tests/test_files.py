@@ -1,4 +1,4 @@
-"""Tests of skvision._files."""
+"""Tests of skvision._utils.files."""
 
 import os
 
@@ -15,7 +15,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_new_content_takes_the_place_of_the_old(path, durable):
+def test_new_content_replaces_the_old(path, durable):
     with replacing(path, durable=durable) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
@@ -23,7 +23,7 @@ def test_new_content_takes_the_place_of_the_old(path, durable):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_file_that_was_not_there(tmp_path):
+def test_new_file(tmp_path):
     with replacing(tmp_path / "file") as file:
         file.write(b"new")
         assert not (tmp_path / "file").exists()
@@ -37,7 +37,7 @@ def test_mode_follows_the_umask(path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_error_leaves_the_old_content_and_nothing_else(path, error):
+def test_error_keeps_the_old_content_and_no_temporary_file(path, error):
     with pytest.raises(error, match="in the middle"), replacing(path) as file:
         file.write(b"half")
         raise error("in the middle")
@@ -45,7 +45,7 @@ def test_error_leaves_the_old_content_and_nothing_else(path, error):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_only_durable_files_wait_for_the_disk(path, monkeypatch):
+def test_only_durable_files_are_synced(path, monkeypatch):
     def fail(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -58,7 +58,7 @@ def test_only_durable_files_wait_for_the_disk(path, monkeypatch):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_two_writers_of_one_file_have_two_hidden_names(path):
+def test_two_writers_of_one_file_use_different_hidden_names(path):
     with replacing(path) as first, replacing(path) as second:
         first.write(b"first")
         second.write(b"second")
@@ -69,7 +69,7 @@ def test_two_writers_of_one_file_have_two_hidden_names(path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_relative_path_means_the_folder_at_the_start(path, monkeypatch, tmp_path):
+def test_relative_path_is_resolved_on_entry(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     with replacing("file") as file:
@@ -78,7 +78,7 @@ def test_relative_path_means_the_folder_at_the_start(path, monkeypatch, tmp_path
     assert path.read_bytes() == b"new"
 
 
-def test_missing_folder_is_named(tmp_path):
+def test_error_names_the_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         with replacing(tmp_path / "nowhere" / "file"):
             pass

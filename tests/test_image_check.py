@@ -1,3 +1,5 @@
+"""Tests of check_image_files."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,11 @@ from numpy.testing import assert_array_equal
 from skvision.datasets import check_image_files
 
 
-def test_all_bad_files_and_duplicates_are_listed(paths):
-    Path(paths[3]).write_bytes(b"no image")
+def test_all_unreadable_files_and_duplicates_are_listed(paths):
+    Path(paths[3]).write_bytes(b"not an image")
     Path(paths[9]).unlink()
-    for twice, of in [(11, 5), (20, 5), (15, 14)]:
-        Path(paths[twice]).write_bytes(Path(paths[of]).read_bytes())
+    for copy, original in [(11, 5), (20, 5), (15, 14)]:
+        Path(paths[copy]).write_bytes(Path(paths[original]).read_bytes())
     report = check_image_files(paths)
     assert np.flatnonzero(~report.readable).tolist() == [3, 9]
     assert [(error.index, error.path) for error in report.errors] == [
@@ -28,6 +30,6 @@ def test_images_in_memory(pixels):
     assert [i.tolist() for i in report.duplicates] == [[0, 2]]
 
 
-def test_wrong_form_is_refused():
+def test_invalid_X():
     with pytest.raises(ValueError, match="a single path: wrap it in a list"):
         check_image_files("photo.jpg")

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one."""
+"""Atomic writing of files."""
 
 import contextlib
 import os
@@ -8,17 +8,17 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path, *, durable=True):
-    """Open a file to write that takes the place of `path` when all went well.
+    """Open a file for writing that replaces `path` if the block succeeds.
 
-    Until then it has a temporary name in the same folder; after an error or Ctrl-C it
-    is removed, and `path` is as before. If `durable`, that holds after a power failure
-    too: the bytes are on the disk before the name is.
+    Until then it has a temporary name in the same folder. After an error or Ctrl-C it
+    is removed, and `path` is unchanged. With `durable`, this also holds after a power
+    failure: the data is synced to disk before the file is renamed.
     """
     path = os.path.abspath(path)
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
     try:
-        # Not `tempfile`, whose files only their owner may read, whatever the umask.
+        # Not `tempfile`: only the owner can read its files, whatever the umask.
         with open(temporary, "xb") as file:
             yield file
             if durable:
@@ -31,18 +31,18 @@ def replacing(path, *, durable=True):
         raise
 
 
-def holds(path, content):
-    """Tell whether a file is there and has this content."""
+def has_content(path, content):
+    """Return whether a file exists and has this content."""
     return os.path.isfile(path) and Path(path).read_bytes() == content
 
 
 def make_folder(path):
-    """Create a folder and those above it, where they are missing."""
+    """Create a folder and its parents, if they are missing."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise OSError(
             error.errno,
             f"Cannot create the folder {path!r} ({error.strerror}). Pass the path of a "
-            "folder that can be written to (SKVISION_DATA sets the default one)",
+            "writable folder (SKVISION_DATA sets the default one)",
         ) from error

@@ -1,4 +1,4 @@
-"""Work in threads, in order and not too far ahead."""
+"""Mapping in threads, in order and with a limited number of pending calls."""
 
 import os
 from collections import deque
@@ -7,12 +7,12 @@ import joblib
 
 
 def chunks(items, size):
-    """Return `items`, a sequence, in pieces of `size`; the last may be shorter."""
+    """Split the sequence `items` into pieces of `size`; the last may be shorter."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def n_threads():
-    """Return the number of decoding threads: the CPUs, or fewer by OMP_NUM_THREADS.
+    """Return the number of decoding threads: CPUs, or OMP_NUM_THREADS if that is less.
 
     joblib sets that variable in its workers so that they share the CPUs.
     """
@@ -24,9 +24,9 @@ def n_threads():
 
 
 def map_ahead(executor, function, items, ahead):
-    """Yield results in order, like `executor.map`, at most `ahead` of them pending.
+    """Yield results in order, like `executor.map`, with at most `ahead` calls pending.
 
-    What is pending is cancelled when a call raises or the consumer stops.
+    Pending calls are cancelled when a call raises or the consumer stops.
     """
     pending = deque()
     try:

@@ -1,4 +1,4 @@
-"""What a saved estimator says of itself: the format, and the versions that wrote it."""
+"""Format and library versions stored in saved estimators."""
 
 import functools
 import warnings
@@ -9,14 +9,14 @@ from sklearn.exceptions import InconsistentVersionWarning
 from skvision import __version__
 from skvision.exceptions import SkvisionWarning
 
-# Counted up whenever the fitted attributes change, so that old files would be misread.
+# To be increased when fitted attributes change so that old files would be misread.
 FORMAT = 1
 _WRITTEN_BY = "_written_by"
 
 
 @functools.cache
 def versions():
-    """Return the versions on which what is saved may depend."""
+    """Return the library versions on which saved estimators may depend."""
     return {
         "skvision": __version__,
         "scikit-learn": version("scikit-learn"),
@@ -25,7 +25,7 @@ def versions():
 
 
 class SavedWithVersions:
-    """Mixin of the estimators, before `BaseEstimator`: a pickle tells who wrote it."""
+    """Mixin before `BaseEstimator` that stores the format and versions in pickles."""
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -38,11 +38,11 @@ class SavedWithVersions:
 
 
 def _check(name, written_by):
-    """Raise for another format, and warn of other versions."""
+    """Raise an error for another format, and warn about other versions."""
     written_by = dict(written_by)
     if written_by.pop("format") != FORMAT:
         raise ValueError(
-            f"This {name} was saved in a format that skvision {__version__} does not "
+            f"This {name} was saved in a format that skvision {__version__} cannot "
             f"read (by skvision {written_by.get('skvision', 'of unknown version')}). "
             "Load it with the version that saved it, or fit it again."
         )
@@ -62,7 +62,7 @@ def _check(name, written_by):
         else:
             warnings.warn(
                 f"{name} was saved with {package} {original} and is loaded with "
-                f"{current}: predictions may differ, or fail. Fit it again to be sure.",
+                f"{current}: predictions may differ, or fail. Fit it again to be safe.",
                 SkvisionWarning,
                 stacklevel=3,
             )

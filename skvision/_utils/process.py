@@ -1,8 +1,8 @@
-"""What is to be known of a process before TensorFlow is imported.
+"""State of the process that must be known before TensorFlow is imported.
 
-In a child forked off a process in which it had been started, TensorFlow hangs. This
-module is light, and imported with every estimator, so that the fork is noticed whoever
-started TensorFlow.
+TensorFlow hangs in a child process that was forked after TensorFlow had been started.
+This module is light and imported with every estimator, so that the fork is detected no
+matter which code started TensorFlow.
 """
 
 import os
@@ -15,22 +15,22 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 forked_after_tensorflow = False
 
 
-def _note_fork():
+def _record_fork():
     global forked_after_tensorflow
     forked_after_tensorflow |= "tensorflow" in sys.modules
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_note_fork)
+    os.register_at_fork(after_in_child=_record_fork)
 
 
 @contextmanager
 def onednn():
-    """Let TensorFlow, if it is imported within, take oneDNN's kernels.
+    """Enable oneDNN's kernels if TensorFlow is imported within the block.
 
-    It does so by itself on the newer processors for x86 only; on the others the
-    convolutions are up to four times as fast with them (docs/benchmarks.md). Whoever
-    sets the environment variable, or imports TensorFlow before, decides otherwise.
+    By default, TensorFlow uses them only on newer x86 processors. On the others they
+    make convolutions up to four times as fast (docs/benchmarks.md). This has no effect
+    if the environment variable is already set, or TensorFlow already imported.
     """
     if platform.machine().lower() not in ("x86_64", "amd64") or ONEDNN in os.environ:
         yield

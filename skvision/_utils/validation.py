@@ -1,7 +1,7 @@
-"""Parameter checks, and the one door to scikit-learn's private names.
+"""Parameter checks, and the only imports of scikit-learn's private names.
 
-Everything with a leading underscore that skvision takes from scikit-learn is imported
-here and nowhere else, so that a new scikit-learn release is one file's work.
+Private and experimental names of scikit-learn are imported here and nowhere else, so
+that a new scikit-learn release can affect only this module.
 """
 
 from numbers import Integral, Real
@@ -11,16 +11,16 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
-    # Experimental since scikit-learn 1.9; without it estimators just lack
-    # `set_callbacks`. To be removed when 1.9 is the oldest supported release.
+    # Experimental since scikit-learn 1.9. Without it, estimators lack `set_callbacks`.
+    # Remove the fallback when 1.9 is the oldest supported release.
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:
 
     class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin where that does not exist yet."""
+        """Fallback for scikit-learn's mixin in versions that do not have it."""
 
     def with_callbacks(method):
-        """Return `method` itself: there are no callbacks to manage."""
+        """Return `method` unchanged: there are no callbacks to manage."""
         return method
 
 
@@ -46,7 +46,7 @@ non_negative = Interval(Real, 0, None, closed="left")
 positive = Interval(Real, 0, None, closed="neither")
 fraction = Interval(Real, 0, 1, closed="left")
 
-# What every classifier that trains a network takes, whatever the network.
+# Constraints on the parameters shared by all classifiers that train a network.
 TRAINING_CONSTRAINTS = {
     "dropout": [fraction],
     "l1": [non_negative],
@@ -70,7 +70,7 @@ TRAINING_CONSTRAINTS = {
 
 
 def check_image_size(image_size, smallest=1):
-    """Return `image_size` as a pair of int (height, width), both >= `smallest`."""
+    """Return `image_size` as a pair of ints (height, width), both >= `smallest`."""
     try:
         height, width = image_size
         valid = all(
@@ -80,19 +80,19 @@ def check_image_size(image_size, smallest=1):
         valid = False
     if not valid:
         raise ValueError(
-            "The 'image_size' parameter must be a pair of int (height, width), both "
+            "The 'image_size' parameter must be a pair of ints (height, width), both "
             f"at least {smallest} here. Got {image_size!r} instead."
         )
     return int(height), int(width)
 
 
 def check_units(name, units):
-    """Return the parameter `name` as a tuple of positive int, one for each layer."""
+    """Return the parameter `name` as a tuple of positive ints, one per layer."""
     if not isinstance(units, tuple | list) or not all(
         isinstance(n, Integral) and n > 0 for n in units
     ):
         raise ValueError(
-            f"The {name!r} parameter must be a tuple or list with a positive int for "
-            f"each layer, as in (64,). Got {units!r} instead."
+            f"The {name!r} parameter must be a tuple or list of positive ints, one per "
+            f"layer, such as (64,). Got {units!r} instead."
         )
     return tuple(int(n) for n in units)

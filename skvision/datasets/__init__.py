@@ -1,8 +1,8 @@
-"""Folders of images as scikit-learn data sets: paths and labels, nothing decoded.
+"""Image folders as scikit-learn datasets: paths and labels, without decoding.
 
 As in :mod:`sklearn.datasets`, each loader returns a :class:`~sklearn.utils.Bunch`;
-its ``data`` are the paths that skvision's estimators take as `X`. `IMAGE_EXTENSIONS`
-are the endings of file names that are taken for images, in lower or upper case.
+its ``data`` are the paths that skvision's estimators accept as `X`. Files with one of
+the `IMAGE_EXTENSIONS`, in lower or upper case, are taken as images.
 """
 
 from skvision.datasets._check import check_image_files

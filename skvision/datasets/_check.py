@@ -1,4 +1,4 @@
-"""A look through images before work begins: unreadable ones, and duplicates."""
+"""Checking images before training: unreadable ones and duplicates."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +12,10 @@ from skvision.exceptions import ImageReadError
 
 
 def check_image_files(X):
-    """Find the images that cannot be read, and those that are there twice.
+    """Find images that cannot be read, and duplicates.
 
-    An estimator stops at the first image that it cannot read. This reads all of them,
-    at a small size, and lists what it finds.
+    An estimator stops at the first image that it cannot read. This function reads all
+    of them, at a small size, and reports what it finds.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ def check_image_files(X):
         readable : ndarray of shape (n_images,), dtype bool
             False for each image that cannot be read.
         errors : list of ImageReadError
-            One for each of those, in order, with `index`, `path` and a message.
+            One for each unreadable image, in order, with `index`, `path` and a message.
         duplicates : list of ndarray of int
-            For each content that more than one image has, the positions of these
-            images. In two parts of a split they would let a model look at the answer.
+            The indices of each group of images with the same content. Duplicates in
+            both the training and the test set leak test data into the training.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def check_image_files(X):
     """
     images = check_images(X)
 
-    def look(i):
+    def check(i):
         try:
             data = images.read_bytes(i)
             images.decode(i, data, (32, 32), "bilinear")
@@ -62,14 +62,14 @@ def check_image_files(X):
         return content_digest(data)
 
     with ThreadPoolExecutor(n_threads()) as pool:
-        found = list(map_ahead(pool, look, range(len(images)), 2 * n_threads()))
-    errors = [result for result in found if isinstance(result, ImageReadError)]
+        results = list(map_ahead(pool, check, range(len(images)), 2 * n_threads()))
+    errors = [result for result in results if isinstance(result, ImageReadError)]
     by_content = {}
-    for i, result in enumerate(found):
+    for i, result in enumerate(results):
         if isinstance(result, bytes):
             by_content.setdefault(result, []).append(i)
     return Bunch(
-        readable=np.array([isinstance(result, bytes) for result in found]),
+        readable=np.array([isinstance(result, bytes) for result in results]),
         errors=errors,
         duplicates=[np.array(i) for i in by_content.values() if len(i) > 1],
     )

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits as image files, and where they are kept."""
+"""scikit-learn's handwritten digits as image files, and skvision's data folder."""
 
 import io
 import os
@@ -9,20 +9,20 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.utils import check_scalar
 
-from skvision._utils.files import holds, make_folder, replacing
+from skvision._utils.files import has_content, make_folder, replacing
 from skvision.datasets._folders import make_bunch, path_to_str
 
-_TRAIN_SHARE = 0.75
+_TRAIN_FRACTION = 0.75
 
 
 def get_data_home(data_home=None):
-    """Return the folder where skvision keeps data sets, and create it if missing.
+    """Return the folder where skvision stores datasets, and create it if missing.
 
     Parameters
     ----------
     data_home : str or os.PathLike, default=None
         The folder; ``~`` is expanded. None means the environment variable
-        ``SKVISION_DATA``, or ``~/skvision_data`` where that is not set.
+        ``SKVISION_DATA``, or ``~/skvision_data`` if that is not set.
 
     Returns
     -------
@@ -47,28 +47,28 @@ def get_data_home(data_home=None):
 def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y=False):
     """Load scikit-learn's handwritten digits as image files.
 
-    The 1797 pictures of :func:`sklearn.datasets.load_digits` (8 x 8 pixels, 10
-    classes, about 180 each) are written as ``folder/<digit>/<digit>_<number>.png``,
-    where ``load_digits().images[number]`` is the picture. Nothing is downloaded.
+    The 1797 images of :func:`sklearn.datasets.load_digits` (8 x 8 pixels, 10 classes,
+    about 180 each) are written as ``folder/<digit>/<digit>_<number>.png``, where
+    ``number`` is the index in ``load_digits().images``. Nothing is downloaded.
 
     Parameters
     ----------
     folder : str or os.PathLike, default=None
-        Where to write. None means ``digits`` in :func:`get_data_home`. Files that are
-        there and right are left alone.
+        Where to write the files. None means ``digits`` in :func:`get_data_home`.
+        Existing files with the right content are not rewritten.
     subset : {'train', 'test', 'all'}, default='all'
         'train' is the first three quarters of each digit in the order of
-        `load_digits`, 'test' the rest: the same at each call, and disjoint.
+        `load_digits`, 'test' the rest. The split is the same at each call.
     n_per_class : int, default=None
-        Take only the first `n_per_class` images of each digit in the subset.
+        Load only the first `n_per_class` images of each digit in the subset.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As from :func:`load_image_files`: `data` (paths), `target` (the digits),
-        `target_names` and `DESCR`. Other files in the folder are not in it.
+        As returned by :func:`load_image_files`: `data` (paths), `target` (the digits),
+        `target_names` and `DESCR`. Other files in the folder are not included.
 
     (data, target) : tuple of ndarray, if `return_X_y` is True
 
@@ -79,8 +79,8 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
 
     Notes
     -----
-    Grey levels 0 to 16 become 0 to 255. Each file is written whole or not at all, so
-    several processes may call this at once.
+    Grey levels 0 to 16 are scaled to 0 to 255. Each file is written atomically, so
+    several processes may call this function at the same time.
 
     References
     ----------
@@ -111,7 +111,7 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
         digit = str(digits.target[number])
         path = os.path.join(folder, digit, f"{digit}_{number:04d}.png")
         content = _png(pixels[number])
-        if not holds(path, content):
+        if not has_content(path, content):
             with replacing(path, durable=False) as file:
                 file.write(content)
         groups[digit].append(path)
@@ -120,7 +120,7 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
 
 
 def _digit_numbers(target, subset, n_per_class):
-    """Return the positions in `target` that a subset takes, digit after digit."""
+    """Return the indices in `target` that belong to a subset, digit by digit."""
     if subset not in ("train", "test", "all"):
         raise ValueError(f"subset must be 'train', 'test' or 'all'; got {subset!r}.")
     if n_per_class is not None:
@@ -128,20 +128,20 @@ def _digit_numbers(target, subset, n_per_class):
     groups = []
     for digit in range(10):
         numbers = np.flatnonzero(target == digit)
-        # The order appears to follow the writers: a later part has other hands.
-        train, test = np.split(numbers, [int(_TRAIN_SHARE * len(numbers))])
+        # The order appears to follow the writers, so the split separates them.
+        train, test = np.split(numbers, [int(_TRAIN_FRACTION * len(numbers))])
         numbers = {"train": train, "test": test, "all": numbers}[subset]
         if n_per_class is not None and n_per_class > len(numbers):
             raise ValueError(
                 f"n_per_class={n_per_class}, but the digit {digit} has {len(numbers)} "
-                f"images in subset={subset!r}. Pass that or less, or None for all."
+                f"images in subset={subset!r}. Pass at most that, or None for all."
             )
         groups.append(numbers[:n_per_class])
     return np.concatenate(groups)
 
 
 def _png(pixels):
-    """Encode without compression: its result would vary with the version of zlib."""
+    """Encode without compression, whose result depends on the version of zlib."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG", compress_level=0)
     return stream.getvalue()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from sklearn.utils import Bunch, check_scalar
 
-from skvision._utils.files import holds, make_folder, replacing
+from skvision._utils.files import has_content, make_folder, replacing
 from skvision.datasets._folders import (
-    files_below,
+    list_files,
     load_image_files,
     path_to_str,
     visible,
@@ -35,28 +35,28 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
     Parameters
     ----------
     source : str or os.PathLike
-        Kaggle's ``train.zip``, the ``dogs-vs-cats.zip`` around it, or a folder that
-        holds ``train.zip``, ``train/cat.0.jpg`` or ``cat.0.jpg``.
+        Kaggle's ``train.zip``, the ``dogs-vs-cats.zip`` that contains it, or a folder
+        that contains ``train.zip``, ``train/cat.0.jpg`` or ``cat.0.jpg``.
     destination : str or os.PathLike
-        The folder to fill; created if missing. What an earlier call has copied is
-        kept, so a call that was interrupted can be repeated.
+        The folder to fill, created if missing. Files copied by an earlier call are
+        kept, so an interrupted call can be repeated.
     n_train, n_validation : int, default=1000 and 400
         Number of images per class.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        Two Bunches as from :func:`load_image_files`, `train` and `validation`.
+        Two Bunches as returned by :func:`load_image_files`, `train` and `validation`.
 
     Raises
     ------
     FileNotFoundError
         If `source` is missing.
     ValueError
-        If `source` is no zip file or a damaged one, or has too few images.
+        If `source` is not a zip file, is damaged, or has too few images.
     FileExistsError
-        If `destination` holds anything else than (some of) these images. Nothing is
-        written then. Names that start with a dot are ignored.
+        If `destination` contains anything other than (some of) these images. Nothing
+        is written in that case. Names that start with a dot are ignored.
 
     References
     ----------
@@ -72,8 +72,8 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
     ...     source = Path(folder, "train.zip")
     ...     with zipfile.ZipFile(source, "w") as archive:
     ...         for number in range(3):
-    ...             archive.writestr(f"train/cat.{number}.jpg", "in place of an image")
-    ...             archive.writestr(f"train/dog.{number}.jpg", "in place of an image")
+    ...             archive.writestr(f"train/cat.{number}.jpg", "placeholder")
+    ...             archive.writestr(f"train/dog.{number}.jpg", "placeholder")
     ...     data = arrange_dogs_vs_cats(
     ...         source, Path(folder, "data"), n_train=2, n_validation=1
     ...     )
@@ -88,8 +88,8 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
         path_to_str(source, "source"),
         path_to_str(destination, "destination"),
     )
-    with _kaggle_images(source) as (places, read):
-        layout = _layout(places, n_train, n_validation, source)
+    with _kaggle_images(source) as (locations, read):
+        layout = _layout(locations, n_train, n_validation, source)
         present = _check_destination(destination, layout, read)
         for parts in [parts for parts in layout if parts not in present]:
             path = os.path.join(destination, *parts)
@@ -108,16 +108,16 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
 
 @contextlib.contextmanager
 def _kaggle_images(source):
-    """Yield {(kind, number): place} and a function that reads the bytes of a place."""
-    place = _locate(source)
-    if os.path.isdir(place):
-        paths = [os.path.join(place, name) for name in os.listdir(place)]
+    """Yield {(kind, number): location} and a function that reads a location's bytes."""
+    location = _locate(source)
+    if os.path.isdir(location):
+        paths = [os.path.join(location, name) for name in os.listdir(location)]
         yield _index(paths, paths, source), lambda path: Path(path).read_bytes()
         return
-    with _open_train_zip(place) as archive:
+    with _open_train_zip(location) as archive:
 
         def read(info):
-            with _zip_errors(place):
+            with _zip_errors(location):
                 return archive.read(info)
 
         members = archive.infolist()
@@ -125,10 +125,10 @@ def _kaggle_images(source):
 
 
 def _locate(source):
-    """Return the zip file or the folder of images that `source` stands for."""
+    """Return the zip file or the folder of images that `source` refers to."""
     if not os.path.exists(source):
         raise FileNotFoundError(
-            f"source {source!r} does not exist. Download train.zip of "
+            f"source {source!r} does not exist. Download train.zip from "
             "https://www.kaggle.com/c/dogs-vs-cats/data and pass its path."
         )
     if not os.path.isdir(source):
@@ -143,7 +143,7 @@ def _locate(source):
 
 @contextlib.contextmanager
 def _zip_errors(path):
-    """Say of what goes wrong inside which file it is, and what to do."""
+    """Raise zip errors in the block as a ValueError that names the file."""
     try:
         yield
     except _ZIP_ERRORS as error:
@@ -155,13 +155,13 @@ def _zip_errors(path):
 
 @contextlib.contextmanager
 def _open_train_zip(path):
-    """Open a zip file, or the train.zip in it."""
+    """Open a zip file, or the train.zip inside it."""
     with contextlib.ExitStack() as stack:
         with _zip_errors(path):
             archive = stack.enter_context(zipfile.ZipFile(path))
             inner = [n for n in archive.namelist() if n.split("/")[-1] == "train.zip"]
             if inner:
-                # Reading in place would decompress from the start for each image.
+                # Reading it in place would decompress from the start for each image.
                 copy = stack.enter_context(tempfile.TemporaryFile())
                 with archive.open(inner[0]) as stream:
                     shutil.copyfileobj(stream, copy)
@@ -169,47 +169,49 @@ def _open_train_zip(path):
         yield archive
 
 
-def _index(names, places, source):
-    """Map (kind, number) to a place, by the last part of names such as a/cat.0.jpg."""
+def _index(names, locations, source):
+    """Map (kind, number) to a location, given names such as a/cat.0.jpg."""
     found = {}
-    for name, place in zip(names, places, strict=True):
+    for name, location in zip(names, locations, strict=True):
         match = _NAME.fullmatch(re.split(r"[/\\]", name)[-1])
         if match is None:
             continue
         key = match[1], int(match[2])
         if key in found:
             raise ValueError(
-                f"{source!r} holds {match[0]} more than once, as in {name!r}. Expected "
-                "each image once, as in Kaggle's train.zip: remove the copies."
+                f"{source!r} contains {match[0]} more than once, also as {name!r}. "
+                "Expected each image once, as in Kaggle's train.zip: remove the copies."
             )
-        found[key] = place
+        found[key] = location
     return found
 
 
-def _layout(places, n_train, n_validation, source):
-    """Map the parts of each path below the destination to a place in the source."""
-    numbers = {k: sorted(n for kind, n in places if kind == k) for k in ("cat", "dog")}
+def _layout(locations, n_train, n_validation, source):
+    """Map each path below the destination, as its parts, to a location."""
+    numbers = {
+        k: sorted(n for kind, n in locations if kind == k) for k in ("cat", "dog")
+    }
     n_images = n_train + n_validation
     if min(map(len, numbers.values())) < n_images:
         raise ValueError(
-            f"{source!r} holds {len(numbers['cat'])} images named like cat.0.jpg and "
-            f"{len(numbers['dog'])} like dog.0.jpg; {n_images} of each are needed for "
-            f"n_train={n_train} and n_validation={n_validation}. Pass Kaggle's "
-            "train.zip (12500 of each), or ask for fewer."
+            f"{source!r} contains {len(numbers['cat'])} images named like cat.0.jpg "
+            f"and {len(numbers['dog'])} like dog.0.jpg; {n_images} of each are needed "
+            f"for n_train={n_train} and n_validation={n_validation}. Pass Kaggle's "
+            "train.zip (12500 of each), or lower these numbers."
         )
     return {
         (
             "train" if rank < n_train else "validation",
             f"{kind}s",
             f"{kind}.{number}.jpg",
-        ): places[kind, number]
+        ): locations[kind, number]
         for kind in numbers
         for rank, number in enumerate(numbers[kind][:n_images])
     }
 
 
 def _check_destination(destination, layout, read):
-    """Return which files of the layout are there; raise if any other file is."""
+    """Return the files of the layout that exist; raise if there are any others."""
     make_folder(destination)
     entries = visible(os.listdir(destination))
     folders = [
@@ -217,20 +219,20 @@ def _check_destination(destination, layout, read):
         for name in entries
         if name in _PARTS and os.path.isdir(os.path.join(destination, name))
     ]
-    foreign = [os.path.join(destination, n) for n in entries if n not in folders]
+    unexpected = [os.path.join(destination, n) for n in entries if n not in folders]
     present = {
         (folder, *name.split(os.sep))
         for folder in folders
-        for name in files_below(os.path.join(destination, folder), None)
+        for name in list_files(os.path.join(destination, folder), None)
     }
     for parts in sorted(present):
         path = os.path.join(destination, *parts)
-        if parts not in layout or not holds(path, read(layout[parts])):
-            foreign.append(path)
-    if foreign:
+        if parts not in layout or not has_content(path, read(layout[parts])):
+            unexpected.append(path)
+    if unexpected:
         raise FileExistsError(
-            f"destination {destination!r} holds {len(foreign)} entries besides the "
-            f"images asked for, such as {foreign[:3]}. Nothing was written: remove "
-            "them, or choose an empty destination."
+            f"destination {destination!r} contains files or folders other than the "
+            f"requested images ({len(unexpected)} in total), such as {unexpected[:3]}. "
+            "Nothing was written: remove them, or choose an empty destination."
         )
     return present

@@ -1,11 +1,11 @@
-"""Folders of images, one per class: find the files and name the classes."""
+"""Image folders, one per class: finding the files and the names of the classes."""
 
 import os
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-#: What :func:`load_image_files` takes for an image, in lower or upper case.
+#: File name extensions of images for :func:`load_image_files`, in any case.
 IMAGE_EXTENSIONS = tuple(
     ".avif .bmp .gif .heic .heif .jfif .jp2 .jpe .jpeg .jpg .pgm .png .ppm .tif .tiff "
     ".webp".split()
@@ -30,17 +30,17 @@ def load_image_files(
     Parameters
     ----------
     folder : str or os.PathLike
-        The folder that holds one folder per class.
+        The folder that contains one folder per class.
     categories : list of str, default=None
         The classes to load; others are ignored. None loads all.
     extensions : list or tuple of str, or None, default=IMAGE_EXTENSIONS
-        The file name endings of images, such as ``(".jpg", ".png")``, compared without
-        regard to case. None takes every file.
+        The file name extensions of images, such as ``(".jpg", ".png")``, compared
+        case-insensitively. None accepts every file.
     shuffle : bool, default=False
-        Whether to shuffle. If not, images are in the order of their classes.
+        Whether to shuffle the images. If False, they are sorted by class.
     random_state : int, RandomState instance or None, default=None
-        Determines the order when `shuffle` is True. Pass an int for the same order
-        at each call.
+        Determines the order when `shuffle` is True. Pass an int for reproducible
+        output across multiple function calls.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
 
@@ -50,9 +50,9 @@ def load_image_files(
         Dictionary-like object, with the following attributes.
 
         data : ndarray of shape (n_images,), dtype object
-            The paths, each a str that starts with `folder` as it was given.
+            The paths as str, each starting with `folder` as it was given.
         target : ndarray of shape (n_images,), dtype int
-            For each image, the position of its class in `target_names`.
+            For each image, the index of its class in `target_names`.
         target_names : list of str
             The names of the classes, sorted.
         DESCR : str
@@ -65,14 +65,14 @@ def load_image_files(
     FileNotFoundError, NotADirectoryError
         If `folder` is missing, or is not a folder.
     ValueError
-        If there are no classes, a class has no image, a category is unknown, or all
-        folders are named like parts of a data set (``train``, ``validation``, ...).
+        If there are no classes, a class has no images, a category is unknown, or all
+        folders are named like parts of a dataset (``train``, ``validation``, ...).
 
     Notes
     -----
-    Images in folders within a class folder, linked ones included, belong to that
-    class. Entries whose names start with a dot, and ``__MACOSX``, are skipped. The
-    order is that of code points: it depends on neither the file system nor the locale.
+    Images in subfolders of a class folder, including symbolic links, belong to that
+    class. Entries whose names start with a dot, and ``__MACOSX``, are skipped. Paths
+    are sorted by code points, whatever the file system and the locale.
 
     Examples
     --------
@@ -92,12 +92,12 @@ def load_image_files(
     groups = {}
     for name in _class_names(folder, categories, suffixes):
         class_folder = os.path.join(folder, name)
-        files = files_below(class_folder, suffixes)
+        files = list_files(class_folder, suffixes)
         if not files:
             raise ValueError(
-                f"No image in the class folder {class_folder!r}. Expected files ending "
-                f"in {suffixes or 'anything'}. Remove the folder, pass the other "
-                "classes as categories=[...], or pass other extensions=(...)."
+                f"No images in the class folder {class_folder!r}. Expected files with "
+                f"the extensions {suffixes or '(any)'}. Remove the folder, pass the "
+                "other classes as categories=[...], or pass other extensions=(...)."
             )
         groups[name] = [os.path.join(class_folder, file) for file in files]
     bunch = make_bunch(groups, f"Image files from {folder!r}")
@@ -108,12 +108,12 @@ def load_image_files(
 
 
 def path_to_str(value, name):
-    """Return a path parameter as str; bytes that are not UTF-8 survive in it."""
+    """Return a path parameter as str, preserving bytes that are not UTF-8."""
     try:
         return os.fsdecode(value)
     except TypeError as error:
         raise TypeError(
-            f"{name} must be a path, a str or os.PathLike; got {value!r}."
+            f"{name} must be a path (str or os.PathLike); got {value!r}."
         ) from error
 
 
@@ -124,8 +124,9 @@ def _check_extensions(extensions):
     suffixes = tuple(extensions) if isinstance(extensions, list | tuple | set) else ()
     if not suffixes or not all(str(suffix).startswith(".") for suffix in suffixes):
         raise ValueError(
-            "extensions must be None or a non-empty list or tuple of endings with "
-            f"their dot, such as ('.jpg', '.png'); got {extensions!r}."
+            "extensions must be None or a non-empty list or tuple of file name "
+            "extensions that start with a dot, such as ('.jpg', '.png'); got "
+            f"{extensions!r}."
         )
     return tuple(str(suffix).lower() for suffix in suffixes)
 
@@ -135,8 +136,8 @@ def _class_names(folder, categories, suffixes):
     if not os.path.isdir(folder):
         kind = NotADirectoryError if os.path.exists(folder) else FileNotFoundError
         raise kind(
-            f"{folder!r} is not an existing folder. Expected a folder that holds one "
-            "folder per class, as in folder/class_name/image.jpg."
+            f"{folder!r} is not an existing folder. Expected a folder that contains "
+            "one folder per class, as in folder/class_name/image.jpg."
         )
     entries = visible(os.listdir(folder))
     names = [name for name in entries if os.path.isdir(os.path.join(folder, name))]
@@ -148,18 +149,18 @@ def _class_names(folder, categories, suffixes):
             "per class."
         )
     if categories is not None:
-        return _choose(names, categories, folder)
+        return _select_classes(names, categories, folder)
     if {name.lower() for name in names} <= _SPLIT_NAMES:
         raise ValueError(
-            f"The folders {names} in {folder!r} look like parts of a data set, not "
+            f"The folders {names} in {folder!r} look like parts of a dataset, not "
             f"like classes. Load {os.path.join(folder, names[0])!r} instead, or pass "
             f"categories={names} if they are classes."
         )
     return names
 
 
-def _choose(names, categories, folder):
-    """Return those of the names that are among the categories."""
+def _select_classes(names, categories, folder):
+    """Return the names that are among the categories."""
     if np.ndim(categories) != 1 or not len(categories):
         raise ValueError(
             f"categories must be None or a non-empty list of names from {names}; "
@@ -168,28 +169,28 @@ def _choose(names, categories, folder):
     unknown = [category for category in categories if category not in names]
     if unknown:
         raise ValueError(
-            f"categories names {unknown}, which {folder!r} does not hold. "
-            f"Choose from its class folders: {names}."
+            f"categories contains {unknown}, but there are no such folders in "
+            f"{folder!r}. Choose from its class folders: {names}."
         )
     return [name for name in names if name in categories]
 
 
 def _is_image(name, suffixes):
-    """Tell whether a name ends like an image."""
+    """Return whether a file name has one of the extensions."""
     return suffixes is None or name.lower().endswith(suffixes)
 
 
 def visible(names):
-    """Sort names, leaving out what desktops, notebooks and archivers put there."""
+    """Sort names, leaving out hidden entries and those added by archivers."""
     return sorted(n for n in names if not n.startswith(".") and n != "__MACOSX")
 
 
-def files_below(folder, suffixes):
-    """Return the paths of images relative to `folder`, sorted by their parts."""
+def list_files(folder, suffixes):
+    """Return the paths of images relative to `folder`, sorted by their components."""
     found, seen = [], set()
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         real = os.path.realpath(parent)
-        if real in seen:  # a link to a folder above or beside would repeat it
+        if real in seen:  # a link to a folder already visited
             folders.clear()
             continue
         seen.add(real)
@@ -200,17 +201,17 @@ def files_below(folder, suffixes):
 
 
 def _raise(error):
-    """Make os.walk stop at a folder it cannot read, instead of leaving it out."""
+    """Make os.walk stop at a folder it cannot read, instead of skipping it."""
     raise error
 
 
 def make_bunch(groups, title, description=""):
-    """Return a Bunch for lists of paths by class name."""
+    """Return the Bunch of a dataset, given the paths of each class."""
     counts = [len(paths) for paths in groups.values()]
     lines = [f"{title}: {sum(counts)} images in {len(groups)} classes.", ""]
     lines += [f"- {name!r}: {len(paths)}" for name, paths in groups.items()]
     return Bunch(
-        # Plain str objects: in a fixed-width array a longer path would be cut silently.
+        # Plain str objects: a fixed-width array would silently truncate longer paths.
         data=np.array([path for paths in groups.values() for path in paths], object),
         target=np.repeat(np.arange(len(groups)), counts),
         target_names=list(groups),
