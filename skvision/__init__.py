@@ -1,8 +1,9 @@
 """Image classification from very little data, as scikit-learn estimators.
 
-Image paths go in, labels come out; Pipeline, GridSearchCV, clone and joblib work.
+The estimators accept image paths and predict labels. They work with Pipeline,
+GridSearchCV, clone and joblib.
 
-The distribution is called scikit-vision, the import skvision.
+The distribution is named scikit-vision, the import package skvision.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Errors and warnings that are skvision's own."""
+"""Errors and warnings defined by skvision."""
 
 __all__ = [
     "FeatureStoreError",
@@ -11,7 +11,7 @@ __all__ = [
 
 
 class SkvisionError(Exception):
-    """Base class of all errors that skvision defines."""
+    """Base class of all errors defined by skvision."""
 
 
 class ImageReadError(SkvisionError, ValueError):
@@ -22,11 +22,11 @@ class ImageReadError(SkvisionError, ValueError):
     Parameters
     ----------
     message : str
-        What happened, and how to go on.
+        What went wrong, and how to fix it.
     index : int or None, default=None
         Position of the image in `X`.
     path : str or None, default=None
-        The file, or None for an image that was given as an array.
+        Path of the file, or None for an image given as an array.
 
     Examples
     --------
@@ -42,16 +42,16 @@ class ImageReadError(SkvisionError, ValueError):
         self.path = path
 
     def __reduce__(self):
-        # Exceptions travel from joblib's workers: keep index and path on the way.
+        # joblib pickles the exceptions of its workers: keep index and path.
         return type(self), (self.args[0], self.index, self.path)
 
 
 class WeightsNotFoundError(SkvisionError, OSError):
-    """No source gave the pretrained weights; the message lists what was tried."""
+    """The pretrained weights were not found; the message lists what was tried."""
 
 
 class FeatureStoreError(SkvisionError, OSError):
-    """A feature store cannot be used: damaged, foreign, or of another version."""
+    """A feature store is damaged, has another version, or is not skvision's."""
 
 
 class TrainingDivergedError(SkvisionError, ValueError):
@@ -59,4 +59,4 @@ class TrainingDivergedError(SkvisionError, ValueError):
 
 
 class SkvisionWarning(UserWarning):
-    """Something went otherwise than asked, and the result is valid all the same."""
+    """Something did not go as requested, but the result is still valid."""
