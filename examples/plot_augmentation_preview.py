@@ -1,26 +1,25 @@
 """
-Augmentation: what the network gets to see
-==========================================
+Data augmentation: what the network sees
+========================================
 
-The post `Building powerful image classification models using very little data
-<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_
-makes more of few images by transforming them at random, and recommends a look at the
-results before anything is trained on them: a picture that people cannot recognize any
-more teaches a network nothing. Here is that look, first at all the post's settings
-together, then at each alone.
+Chollet (2016), `Building powerful image classification models using very little data
+<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_,
+augments a small dataset with random transformations, and recommends looking at the
+results before training: a network learns nothing from an image that people no longer
+recognize. This example shows Chollet's settings, first combined, then one by one.
 
-Run it on an image of yours, or on a folder of images, of which it takes the first::
+Run it on one of your images, or on a folder, of which it uses the first image::
 
     pip install ".[plot]"
     python examples/plot_augmentation_preview.py data/train/cats/cat.0.jpg
 
-Without an argument it takes one of the handwritten digits that come with scikit-learn.
+Without an argument it uses one of the handwritten digits included in scikit-learn.
 """
 
 # %%
 # The image
 # ---------
-# A digit has 8 x 8 pixels only; enlarged first, it is moved by less than whole pixels.
+# A digit has only 8 x 8 pixels, so it is enlarged before it is transformed.
 import sys
 from pathlib import Path
 
@@ -40,11 +39,11 @@ elif path.is_dir():
 print("the image:", path)
 
 # %%
-# All together
-# ------------
-# The names and units are those of Keras' `ImageDataGenerator`, so the post's settings
-# can be copied, but for one: when the post was written, `shear_range` was in radians.
-post = ImageAugmenter(
+# All transformations
+# -------------------
+# Names and units are those of Keras' `ImageDataGenerator`, so Chollet's settings can be
+# copied, with one exception: `shear_range` was in radians in 2016.
+chollet = ImageAugmenter(
     rotation_range=40,
     width_shift_range=0.2,
     height_shift_range=0.2,
@@ -54,15 +53,15 @@ post = ImageAugmenter(
     fill_mode="nearest",
 )
 display = AugmentationDisplay.from_augmenter(
-    post, path, n_images=20, random_state=0, image_size=image_size
+    chollet, path, n_images=20, random_state=0, image_size=image_size
 )
-display.figure_.suptitle("the post's settings")
+display.figure_.suptitle("Settings of Chollet (2016)")
 
 # %%
-# Each alone
-# ----------
-# One row for each parameter. The two shifts have the names that they have in Keras 3,
-# where ``width_shift_range`` moves up and down; see the notes of `ImageAugmenter`.
+# One transformation at a time
+# ----------------------------
+# One row per parameter. As in Keras 3, ``width_shift_range`` shifts images vertically
+# and ``height_shift_range`` horizontally; see the notes of `ImageAugmenter`.
 settings = {
     "rotation_range": 40,
     "width_shift_range": 0.2,
@@ -89,10 +88,10 @@ for row, (name, value) in zip(axes, settings.items(), strict=True):
     row[1].set_title(f"{name}={text}", loc="left", fontsize=9)
 
 # %%
-# What lies beyond the border
-# ---------------------------
-# A transformed image has corners that were not in the picture. `fill_mode` says what to
-# put there.
+# Pixels outside the image
+# ------------------------
+# A transformed image has regions that lie outside the original. `fill_mode` determines
+# how they are filled.
 modes = ["nearest", "constant", "reflect", "wrap"]
 figure, axes = plt.subplots(len(modes), 7, figsize=(9, 5), layout="constrained")
 for row, mode in zip(axes, modes, strict=True):
@@ -107,6 +106,6 @@ for row, mode in zip(axes, modes, strict=True):
     row[1].set_title(f'fill_mode="{mode}"', loc="left", fontsize=9)
 
 # %%
-# To have the images as files, as the post's loop writes them, call
-# ``post.preview(path, n_images=20, save_to_dir="preview", save_format="jpeg")``.
+# To save the images to files, as Chollet (2016) does, call
+# ``chollet.preview(path, n_images=20, save_to_dir="preview", save_format="jpeg")``.
 plt.show()

@@ -1,14 +1,16 @@
 """
-Bottleneck features: the post's second road, and a better one
-=============================================================
+Bottleneck features: Chollet's second approach, and a better one
+================================================================
 
-The second road of `Building powerful image classification models using very little data
-<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_
-runs each image through the convolution base of VGG16 once, keeps the features, and
-trains a small fully-connected network on them. Here it is in scikit-learn's words, and
-then what two lines of scikit-learn make of the same features.
+The second approach of Chollet (2016), `Building powerful image classification models
+using very little data
+<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_,
+passes each image through the convolutional base of VGG16 once, stores the features, and
+trains a small fully-connected network on them. This example does the same in a
+scikit-learn pipeline, then improves on it with a logistic regression and normalized
+features.
 
-Run it on the post's images, arranged as ``data/{train,validation}/{cats,dogs}``::
+Run it on photos of cats and dogs, in ``data/{train,validation}/{cats,dogs}``::
 
     python examples/plot_bottleneck_logistic_regression.py data
 """
@@ -16,8 +18,8 @@ Run it on the post's images, arranged as ``data/{train,validation}/{cats,dogs}``
 # %%
 # The images
 # ----------
-# From Kaggle's ``train.zip``, `arrange_dogs_vs_cats` makes the post's folders: the
-# first 1000 images of each class to train, the next 400 to validate.
+# `arrange_dogs_vs_cats` creates Chollet's folders from Kaggle's ``train.zip``: the
+# first 1000 images of each class for training, the next 400 for validation.
 import sys
 from pathlib import Path
 
@@ -34,12 +36,12 @@ train = load_image_files(folder / "train")
 validation = load_image_files(folder / "validation")
 
 # %%
-# The post's recipe
-# -----------------
-# Pixels divided by 255, resized by picking the nearest pixel, and the post's network:
-# 256 hidden units, dropout of one half, 50 epochs of RMSprop. The post says 0.90 to
-# 0.91.
-post = make_pipeline(
+# Chollet's recipe
+# ----------------
+# Nearest-neighbour resizing, pixels divided by 255, and a network with 256 hidden units
+# and a dropout rate of 0.5, trained for 50 epochs with RMSprop. Chollet reports an
+# accuracy of 0.90 to 0.91.
+chollet = make_pipeline(
     VGG16BottleneckTransformer(
         preprocessing="rescale",
         interpolation="nearest",
@@ -48,26 +50,26 @@ post = make_pipeline(
     ),
     DenseHeadClassifier(random_state=0),
 )
-post.fit(train.data, train.target)
-print("the post's recipe:", post.score(validation.data, validation.target))
+chollet.fit(train.data, train.target)
+print("Chollet's recipe:", chollet.score(validation.data, validation.target))
 
 # %%
-# The preprocessing that the weights were trained with
-# ----------------------------------------------------
-# VGG16 learned on images with the channels in the order BGR and their mean taken off.
-# With that, the default here, and an antialiased resizing, a plain logistic regression
-# does better than the post's network did.
+# The original preprocessing of VGG16
+# -----------------------------------
+# VGG16 was trained on mean-centred images with BGR channels. With this preprocessing
+# and antialiased resizing, both defaults here, a logistic regression is more accurate
+# than Chollet's network.
 vgg16 = VGG16BottleneckTransformer(cache_dir="features", verbose=1)
 plain = make_pipeline(vgg16, LogisticRegression(max_iter=1000))
 plain.fit(train.data, train.target)
 print("logistic regression:", plain.score(validation.data, validation.target))
 
 # %%
-# Square root and length 1
-# ------------------------
-# The features are sums of rectified responses: a few are huge and drown the others.
-# Their square root evens that out, and with a length of 1 a bright image weighs no more
-# than a dark one. The images do not go through VGG16 again: `cache_dir` has them.
+# Power and L2 normalization
+# --------------------------
+# Feature values are skewed: a few large ones dominate the others. The square root
+# reduces the skew, and with unit norm bright images do not outweigh dark ones. VGG16
+# does not run again: the features are read from `cache_dir`.
 better = make_pipeline(
     vgg16,
     FunctionTransformer(np.sqrt, feature_names_out="one-to-one"),
@@ -75,21 +77,21 @@ better = make_pipeline(
     LogisticRegression(C=10, max_iter=1000),
 )
 better.fit(train.data, train.target)
-print("with square root:", better.score(validation.data, validation.target))
+print("with normalized features:", better.score(validation.data, validation.target))
 
 # %%
-# The probabilities are those of any scikit-learn classifier, so its displays work.
+# The models are scikit-learn classifiers, so scikit-learn's displays work with them.
 try:
     import matplotlib.pyplot as plt
     from sklearn.metrics import RocCurveDisplay
 except ImportError:
-    print('For the plot, install the extra: pip install ".[plot]"')
+    print('The plot requires matplotlib: pip install ".[plot]"')
 else:
     figure, ax = plt.subplots()
     for name, model in [
-        ("the post's recipe", post),
+        ("Chollet's recipe", chollet),
         ("logistic regression", plain),
-        ("with square root", better),
+        ("with normalized features", better),
     ]:
         RocCurveDisplay.from_estimator(
             model, validation.data, validation.target, name=name, ax=ax

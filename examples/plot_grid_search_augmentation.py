@@ -2,18 +2,18 @@
 A grid search over augmentation and dropout
 ===========================================
 
-How far to rotate, how much to drop? Both keep a network from learning its images by
-heart, and too much of both keeps it from learning at all. The parameters of the
-augmenter are parameters of the classifier, ``augmenter__...``, so scikit-learn searches
-over them as over any others.
+Augmentation and dropout both reduce overfitting, but too much of either leads to
+underfitting. The parameters of the augmenter are nested parameters of the classifier,
+``augmenter__...``, so `GridSearchCV` can search over them like any others.
 
 Run it on your images, arranged as ``data/{train,validation}/{cats,dogs}``::
 
     pip install ".[plot]"
     python examples/plot_grid_search_augmentation.py data
 
-That takes a while: 8 candidates, 3 times 15 epochs each. Without an argument it takes
-a few of the handwritten digits that come with scikit-learn, and less than a minute.
+This takes a while: 8 candidates, each fitted on 3 folds for 15 epochs. Without an
+argument it uses some of the handwritten digits included in scikit-learn and takes less
+than a minute.
 """
 
 # %%
@@ -43,9 +43,9 @@ else:
 # %%
 # The search
 # ----------
-# Few epochs are enough to tell the candidates apart. The images are in the order of
-# their classes, hence the shuffling. The candidates differ in what is an input of the
-# traced network, so within a process it is traced once for all of them.
+# A few epochs are enough to compare the candidates. The images are sorted by class,
+# hence the shuffling. Rotation and dropout are inputs of the traced network, so
+# TensorFlow traces it only once per process.
 classifier = ScratchCNNClassifier(
     augmenter=ImageAugmenter(zoom_range=0.2, horizontal_flip=True),
     epochs=15,
@@ -63,9 +63,9 @@ search.fit(train.data, train.target)
 # %%
 # The results
 # -----------
-# Look at the standard deviation over the folds before you believe in a winner.
+# Compare score differences between candidates with the standard deviation over folds.
 results = search.cv_results_
-print(f"{'rotation':>8}{'dropout':>9}{'accuracy':>10}{'deviation':>11}{'seconds':>9}")
+print(f"{'rotation':>8}{'dropout':>9}{'accuracy':>10}{'std':>11}{'seconds':>9}")
 for i in np.argsort(results["rank_test_score"], kind="stable"):
     print(
         f"{results['param_augmenter__rotation_range'][i]:>8}"
@@ -76,27 +76,28 @@ for i in np.argsort(results["rank_test_score"], kind="stable"):
     )
 
 # %%
-# Without augmentation at all
-# ---------------------------
-# The augmenter is a parameter itself, so the search could have taken it out, with
-# ``{"augmenter": [None, ImageAugmenter(...)]}``. Here, the same classifier without it.
+# Without augmentation
+# --------------------
+# The augmenter is itself a parameter, so a search can also include
+# ``{"augmenter": [None, ImageAugmenter(...)]}``. Here we refit the best classifier
+# without an augmenter.
 plain = clone(search.best_estimator_).set_params(augmenter=None)
 plain.fit(train.data, train.target)
-for name, model in [("best of the search", search), ("no augmentation", plain)]:
+for name, model in [("best candidate", search), ("no augmentation", plain)]:
     print(f"{name}: {model.score(validation.data, validation.target):.3f}")
 
 # %%
-# Keep the best
-# -------------
-# It was trained again on all images. The file holds the parameters and the weights, and
-# gives the same probabilities to the last bit.
+# Save the best estimator
+# -----------------------
+# The search has refitted it on all training images. The saved file contains parameters
+# and weights; the loaded estimator predicts bitwise identical probabilities.
 joblib.dump(search.best_estimator_, "best_cnn.joblib")
 loaded = joblib.load("best_cnn.joblib")
 same = loaded.predict_proba(validation.data) == search.predict_proba(validation.data)
-print("the same probabilities after loading:", bool(same.all()))
+print("same probabilities after loading:", bool(same.all()))
 
 # %%
-# How it was trained
-# ------------------
+# Training history
+# ----------------
 TrainingHistoryDisplay.from_estimator(search)
 plt.show()

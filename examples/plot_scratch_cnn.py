@@ -1,27 +1,29 @@
 """
-A convnet from scratch: the post's first road
-=============================================
+A convnet from scratch: Chollet's first approach
+================================================
 
-The first road of `Building powerful image classification models using very little data
-<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_
-trains a small convolutional network on 2000 images, and keeps it from learning them by
-heart with dropout and random transformations. The post reports an accuracy of 0.79 to
-0.81 on 800 other images, after 50 epochs.
+The first approach of Chollet (2016), `Building powerful image classification models
+using very little data
+<https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_,
+trains a small convolutional network on 2000 images, with dropout and data augmentation
+to reduce overfitting. Chollet reports an accuracy of 0.79 to 0.81 on 800 validation
+images after 50 epochs.
 
-Run it on the post's images, arranged as ``data/{train,validation}/{cats,dogs}`` (from
-Kaggle's ``train.zip``, `arrange_dogs_vs_cats` makes these folders), or on yours::
+Run it on your own images or on Kaggle's photos of cats and dogs, arranged as
+``data/{train,validation}/{cats,dogs}`` (`arrange_dogs_vs_cats` creates these folders
+from Kaggle's ``train.zip``)::
 
     pip install ".[plot]"
     python examples/plot_scratch_cnn.py data
 
-Without an argument it takes the handwritten digits that come with scikit-learn, which
-are trained in less than a minute.
+Without an argument it uses the handwritten digits included in scikit-learn and takes
+less than a minute.
 """
 
 # %%
 # The images
 # ----------
-# `X` are paths, `y` are numbers of classes, and `target_names` are their names.
+# `data` holds paths, `target` integer classes, and `target_names` the class names.
 import sys
 from pathlib import Path
 
@@ -45,15 +47,15 @@ else:
     validation = load_image_files(folder / "validation")
 
 # %%
-# The post's settings
-# -------------------
-# They are the defaults: three blocks of 32, 32 and 64 filters, 64 hidden units, dropout
-# of one half, RMSprop with batches of 16. The post picked the nearest pixel in resizing
-# and gave the shear in radians. One default the post does not have: predictions take an
-# average of the weights over the last steps (`ema_momentum`), for a constant learning
-# rate leaves the last ones to luck.
+# Chollet's settings
+# ------------------
+# Chollet's architecture and optimizer are the defaults: three convolutional blocks of
+# 32, 32 and 64 filters, 64 hidden units, a dropout rate of 0.5, RMSprop, and batches of
+# 16. Chollet uses nearest-neighbour resizing and gives the shear in radians. Unlike
+# there, predictions use a moving average of the weights (`ema_momentum`), because with
+# a constant learning rate the final weights are noisy.
 #
-# Digits are small, and the mirror image of a digit is none, so they get other settings.
+# Digits are small and must not be mirrored, so they need other settings.
 classifier = ScratchCNNClassifier(
     interpolation="nearest",
     augmenter=ImageAugmenter(
@@ -71,28 +73,28 @@ if folder is None:
     )
 
 # %%
-# This is what it will see of one image:
+# Random transformations of one training image:
 AugmentationDisplay.from_estimator(classifier, train.data[0], random_state=0)
 
 # %%
 # Training
 # --------
-# The validation data are evaluated after each epoch, and nothing else: the result is
-# the network after the last one. Add ``early_stopping=True`` for that of the best.
+# The validation data are only used for evaluation after each epoch. The result is the
+# network after the last epoch; pass ``early_stopping=True`` to keep the best epoch.
 classifier.fit(train.data, train.target, X_val=validation.data, y_val=validation.target)
 print("accuracy:", classifier.score(validation.data, validation.target))
 
 # %%
-# With dropout and transformed images, training looks harder than validation at first.
-# Where the curve of the training rises on and the other does not, the network begins to
-# learn the images by heart.
+# Because of dropout and augmentation, the training accuracy is below the validation
+# accuracy at first. If the training accuracy keeps rising and the validation accuracy
+# does not, the network overfits.
 TrainingHistoryDisplay.from_estimator(classifier)
 
 # %%
-# Where it is wrong
+# Wrong predictions
 # -----------------
-# The images whose true class got the lowest probability. Look here for wrong labels,
-# for images that show both or neither, and for what the network has not understood.
+# The images whose true class has the lowest probability. Look for wrong labels, for
+# images that show both classes or neither, and for patterns in the errors.
 ImagePredictionDisplay.from_estimator(
     classifier,
     validation.data,

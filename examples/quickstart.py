@@ -1,8 +1,8 @@
 """Classify images from very little data: quickstart.py [FOLDER]
 
-FOLDER holds your images as FOLDER/train/CLASS/*.jpg and FOLDER/validation/CLASS/*.jpg,
-or as FOLDER/CLASS/*.jpg: then a quarter of them is set aside for the validation.
-Without it, the handwritten digits that come with scikit-learn are written as images.
+FOLDER contains FOLDER/train/CLASS/*.jpg and FOLDER/validation/CLASS/*.jpg, or just
+FOLDER/CLASS/*.jpg, of which a quarter is held out for validation. Without FOLDER the
+script uses the handwritten digits included in scikit-learn.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-# TensorFlow tells of its start-up on many lines; this leaves a few, all harmless.
+# Suppress most of TensorFlow's start-up messages.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -24,7 +24,7 @@ from skvision.datasets import get_data_home, load_digit_images, load_image_files
 
 
 def load(folder):
-    """Return X_train, X_val, y_train, y_val, the classes by name."""
+    """Return X_train, X_val, y_train, y_val, with class names as labels."""
     if folder is None:
         train = load_digit_images(subset="train")
         validation = load_digit_images(subset="test")
@@ -52,15 +52,15 @@ try:
 except (ValueError, OSError) as error:
     parser.error(f"{error}\n{__doc__}")
 
-# Features are kept per image: what was computed once is not computed again, neither
-# for the second model below nor when this script runs again.
+# Features are stored per image and reused by the other models below and when this
+# script runs again.
 cache_dir = Path(get_data_home()) / "features"
 print(
-    f"{len(X_train)} images to train on, {len(X_val)} to validate; classes: "
-    f"{', '.join(np.unique(y_train))}\nfeatures are kept in {cache_dir}"
+    f"{len(X_train)} training images, {len(X_val)} validation images; classes: "
+    f"{', '.join(np.unique(y_train))}\nfeatures are stored in {cache_dir}"
 )
 vgg16 = VGG16BottleneckTransformer(
-    # The digits have 8 x 8 pixels: no need to blow them up to 150 x 150.
+    # The digits have only 8 x 8 pixels.
     image_size=(64, 64) if folder is None else (150, 150),
     cache_dir=cache_dir,
     verbose=1,
@@ -69,13 +69,13 @@ models = {
     "VGG16 features, logistic regression": make_pipeline(
         vgg16, LogisticRegression(max_iter=1000)
     ),
-    "the same, square root and L2 norm first": make_pipeline(
+    "the same with square root and L2 norm": make_pipeline(
         vgg16,
         FunctionTransformer(np.sqrt, feature_names_out="one-to-one"),
         Normalizer(),
         LogisticRegression(C=30, max_iter=1000),
     ),
-    "VGG16 features, the blog post's dense net": make_pipeline(
+    "VGG16 features, Chollet's dense network": make_pipeline(
         vgg16, DenseHeadClassifier(epochs=15, random_state=0)
     ),
 }
@@ -92,4 +92,4 @@ for name, model in models.items():
 print(f"\n{'model':<45}{'accuracy':>10}{'seconds':>10}")
 for name, accuracy, seconds in rows:
     print(f"{name:<45}{accuracy:>10.3f}{seconds:>10.1f}")
-print("\nThe first model pays for the features of all images, the others reuse them.")
+print("\nThe first model computes the features of all images; the others reuse them.")

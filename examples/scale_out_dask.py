@@ -1,14 +1,14 @@
-"""Features of a large folder, on a dask cluster: scale_out_dask.py FOLDER RESULT
+"""Extract features on a Dask cluster: scale_out_dask.py [FOLDER] [RESULT]
 
-All images below FOLDER go through VGG16, partition by partition, on the workers of a
-cluster; RESULT gets a file ``part-00000.npz`` with `paths` and `features` for each
-partition, and never are all features in memory. Called again after a crash or Ctrl-C it
-goes on with the partitions that are missing. Without arguments the handwritten digits
-that come with scikit-learn are taken, and the folder ``features``.
+The workers extract VGG16 features of all images below FOLDER in partitions, and write
+one file ``part-00000.npz`` per partition to RESULT, with arrays `paths` and `features`.
+The features are never all in memory at once. After a crash or Ctrl-C, run the script
+again to process the missing partitions. Without FOLDER it uses the handwritten digits
+included in scikit-learn; RESULT defaults to ``features``.
 
-The cluster is two processes on this machine, or the one whose scheduler is named by
-``--scheduler tcp://host:8786``; FOLDER and RESULT must then be on a disk that all its
-machines see. It needs ``pip install "dask[distributed]"``.
+The cluster is two local processes, or an existing cluster given by
+``--scheduler tcp://host:8786``; FOLDER and RESULT must then be on a file system shared
+by all its machines. Requires ``pip install "dask[distributed]"``.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import os
 import time
 from pathlib import Path
 
-# TensorFlow tells of its start-up on many lines; this leaves a few, all harmless.
+# Suppress most of TensorFlow's start-up messages.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -27,15 +27,15 @@ from skvision.datasets import IMAGE_EXTENSIONS, load_digit_images
 
 
 def extract(transformer, paths, target):
-    """Write the features of a partition; return the number of images and its name.
+    """Write the features of a partition; return its number of images and file name.
 
-    The transformer travels as its parameters, less than a kilobyte. Each worker loads
-    the weights once, and keeps them for the partitions to come.
+    Only the parameters of the transformer are sent to the workers, less than a
+    kilobyte. Each worker loads the weights once and keeps them for later partitions.
     """
     features = transformer.transform(paths)
     unfinished = target.with_suffix(".unfinished.npz")
     np.savez(unfinished, paths=np.array(paths), features=features)
-    unfinished.replace(target)  # so that a file that is there is complete
+    unfinished.replace(target)  # atomic: existing files are complete
     return len(paths), target.name
 
 
@@ -46,7 +46,7 @@ def main():
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
     parser.add_argument("result", nargs="?", type=Path, default="features")
     parser.add_argument("--scheduler", help="address of a running cluster")
-    parser.add_argument("--size", type=int, default=1000, help="images a partition")
+    parser.add_argument("--size", type=int, default=1000, help="images per partition")
     args = parser.parse_args()
     transformer = VGG16BottleneckTransformer(pooling="avg")
     if args.folder is None:
@@ -64,7 +64,7 @@ def main():
     todo = [(p, t) for p, t in zip(parts, targets, strict=True) if not t.exists()]
     print(f"{len(paths)} images in {len(parts)} partitions, {len(todo)} of them to do")
 
-    # One thread a worker: TensorFlow shares the cores out by itself.
+    # One thread per worker: TensorFlow uses several threads by itself.
     cluster = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with Client(args.scheduler) if args.scheduler else Client(**cluster) as client:
         start, n_images = time.perf_counter(), 0
@@ -79,7 +79,7 @@ def main():
 
 
 def print_costs(rate):
-    """What a million images would take at `rate`, on paper."""
+    """Print the estimated time and storage for a million images."""
     print(f"\na million images at {rate:.1f} images/s: {1e6 / rate / 3600:.0f} hours")
     for n_features, setting in (512, 'pooling="avg"'), (8192, "150 x 150 pixels"):
         for dtype in "float32", "float16":

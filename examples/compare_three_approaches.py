@@ -1,9 +1,10 @@
-"""The three roads of the post side by side: compare_three_roads.py [FOLDER]
+"""Compare Chollet's three approaches: compare_three_approaches.py [FOLDER]
 
-FOLDER holds images as FOLDER/train/CLASS/*.jpg and FOLDER/validation/CLASS/*.jpg. With
-the post's 2000 and 800 photos of cats and dogs it takes ten minutes to an hour.
-Without FOLDER, the handwritten digits that come with scikit-learn are taken, and small
-settings, which is done in some minutes.
+The approaches are those of F. Chollet, "Building powerful image classification models
+using very little data", 2016. FOLDER contains FOLDER/train/CLASS/*.jpg and
+FOLDER/validation/CLASS/*.jpg. With Chollet's 2000 training and 800 validation photos of
+cats and dogs the script takes ten minutes to an hour. Without FOLDER it uses smaller
+settings and the handwritten digits included in scikit-learn, and takes a few minutes.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-# TensorFlow tells of its start-up on many lines; this leaves a few, all harmless.
+# Suppress most of TensorFlow's start-up messages.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -40,7 +41,7 @@ else:
     train = load_image_files(folder / "train")
     validation = load_image_files(folder / "validation")
 
-# What VGG16 computes is kept per image, and shared by the second and the third road.
+# The second and third approaches share the stored VGG16 features of each image.
 cache_dir = Path(get_data_home()) / "features"
 vgg16 = {"image_size": (150, 150), "cache_dir": cache_dir, "verbose": 1}
 cnn = {"image_size": (150, 150), "epochs": 50, "verbose": 2}
@@ -50,12 +51,12 @@ if folder is None:
     vgg16["image_size"], cnn["image_size"], cnn["epochs"] = (64, 64), (28, 28), 15
     flips = views = ImageAugmenter(rotation_range=10)
 
-roads = {
-    "1 a convnet from scratch": (
+approaches = {
+    "1 convnet trained from scratch": (
         "0.79-0.81",
         ScratchCNNClassifier(augmenter=flips, random_state=0, **cnn),
     ),
-    "2 a classifier on VGG16's features": (
+    "2 classifier on VGG16 features": (
         "0.90-0.91",
         make_pipeline(
             VGG16BottleneckTransformer(**vgg16),
@@ -64,7 +65,7 @@ roads = {
             LogisticRegression(C=10, max_iter=1000),
         ),
     ),
-    "3 VGG16's last block fine-tuned": (
+    "3 fine-tuned last block of VGG16": (
         "0.94",
         FineTunedVGGClassifier(
             augmenter=views,
@@ -75,17 +76,19 @@ roads = {
 }
 
 rows = []
-for name, (figure, model) in roads.items():
+for name, (reported, model) in approaches.items():
     print(f"\n{name}: training ...", flush=True)
     start = time.perf_counter()
     model.fit(train.data, train.target)
     seconds = time.perf_counter() - start
     rows.append(
-        (name, figure, model.score(validation.data, validation.target), seconds)
+        (name, reported, model.score(validation.data, validation.target), seconds)
     )
 
-print(f"\n{'road':<36}{'the post':>10}{'here':>8}{'seconds':>10}")
-for name, figure, accuracy, seconds in rows:
-    print(f"{name:<36}{figure:>10}{accuracy:>8.3f}{seconds:>10.0f}")
+print(f"\n{'approach':<34}{'Chollet (2016)':>16}{'here':>8}{'seconds':>10}")
+for name, reported, accuracy, seconds in rows:
+    print(f"{name:<34}{reported:>16}{accuracy:>8.3f}{seconds:>10.0f}")
 if folder is None:
-    print("\nThe post's figures are for photos of cats and dogs, not for these digits.")
+    print(
+        "\nChollet's accuracies are for photos of cats and dogs, not for these digits."
+    )
