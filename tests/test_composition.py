@@ -1,4 +1,4 @@
-"""The estimators inside scikit-learn's: pipelines, searches, ensembles, containers."""
+"""Composition with scikit-learn: pipelines, searches, ensembles and containers."""
 
 import pickle
 
@@ -75,7 +75,7 @@ def cnn(**parameters):
 
 @pytest.fixture(scope="module")
 def pixels():
-    """36 images of three classes, each with a colour of its own."""
+    """36 images of three classes, with a different colour for each class."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 80, (36, 28, 30, 3), dtype=np.uint8)
     for i, image in enumerate(X):
@@ -115,7 +115,7 @@ def test_pipeline_with_memory(paths, y, tmp_path):
         )
 
 
-def test_columns_of_images_and_numbers(paths, y):
+def test_column_transformer_with_images_and_numbers(paths, y):
     table = pd.DataFrame({"image": paths, "weight": np.arange(36.0), "no": 0})
     columns = ColumnTransformer(
         [("img", vgg(), ["image"]), ("tab", StandardScaler(), ["weight"])]
@@ -130,7 +130,7 @@ def test_columns_of_images_and_numbers(paths, y):
     assert_allclose(columns.fit_transform(as_polars), columns.fit_transform(table))
 
 
-def test_union_of_two_layers(paths, y):
+def test_feature_union_of_two_layers(paths, y):
     union = make_union(vgg(), vgg(layer="block1_pool", pooling="max"))
     model = make_pipeline(union, MinMaxScaler(), head()).fit(paths, y)
     features = union.transform(paths)
@@ -140,7 +140,7 @@ def test_union_of_two_layers(paths, y):
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
-def test_containers(paths, y, container):
+def test_output_containers(paths, y, container):
     pytest.importorskip(container, reason=f"needs {container}")
     model = make_pipeline(vgg(), StandardScaler(), head())
     expected = clone(model).fit(paths, y).predict_proba(paths)
@@ -149,7 +149,7 @@ def test_containers(paths, y, container):
         frame = model[:-1].transform(paths)
         assert type(frame).__module__.startswith(container)
         assert list(frame.columns) == list(model[0].get_feature_names_out())
-        # Other memory layouts, other order of the scaler's sums.
+        # The memory layout changes the summation order in the scaler.
         assert_allclose(proba, expected, rtol=1e-5)
         assert list(model[-1].feature_names_in_) == list(frame.columns)
 
@@ -168,7 +168,7 @@ def test_html(estimator):
     assert "block1_pool" in html
 
 
-# Ensembles, and what looks like one
+# Ensembles and other meta-estimators
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_html(estimator):
 def test_meta_estimators(paths, pixels, y, meta, kind):
     estimator = make_pipeline(vgg(), head()) if kind == "features" else cnn()
     meta = meta(estimator)
-    # Bagging makes an array of two dimensions of X; the others take it as it is.
+    # Bagging converts X to a 2D array; the others pass it on unchanged.
     X = paths
     if isinstance(meta, BaggingClassifier):
         X = pd.DataFrame({"path": paths})
@@ -210,7 +210,7 @@ def test_frozen_features_and_network(paths, y):
 # Cross-validation and searches
 
 
-def test_cross_validation_returns_estimators_that_predict_the_folds(paths, y):
+def test_estimators_of_cross_validate_match_cross_val_predict(paths, y):
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     result = cross_validate(cnn(), paths, y, cv=folds, return_estimator=True)
     predicted = cross_val_predict(cnn(), paths, y, cv=folds)
@@ -291,7 +291,7 @@ def test_early_stopping_inside_a_search(paths, y):
     ).fit(paths, y)
     best = search.best_estimator_
     assert best.best_epoch_ <= best.n_iter_ <= 6
-    # The held-out part is one of the training folds', not of the test fold.
+    # The validation set is split from the training folds, not from the test fold.
     assert len(best.validation_scores_) == best.n_iter_
 
 
@@ -309,7 +309,7 @@ def test_search_in_workers(paths, y, backend):
     assert_array_equal(search.predict_proba(paths), expected.predict_proba(paths))
 
 
-def test_metadata_is_routed(paths, y, cache_dir):
+def test_metadata_routing(paths, y, cache_dir):
     weight = np.where(y == "cow", 0.0, 1.0)
     folds = KFold(2, shuffle=True, random_state=0)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -345,11 +345,11 @@ def test_metadata_is_routed(paths, y, cache_dir):
     assert len(validated[-1].validation_scores_) == validated[-1].n_iter_
 
 
-# Many compositions
+# Random pipelines
 
 
 def random_pipeline(rng, cache_dir):
-    """Some composition of the parts that a user would put together."""
+    """A random but plausible combination of steps."""
 
     def pick(*options):
         return options[rng.integers(len(options))]
@@ -403,7 +403,7 @@ def random_pipeline(rng, cache_dir):
 @pytest.mark.filterwarnings("ignore:Features:UserWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_random_pipelines(paths, pixels, y, cache_dir, seeds):
-    """Fit, clone, pickle and predict alike, on paths as on images in memory."""
+    """Clones, pickles and images in memory give the same predictions."""
     for seed in seeds:
         rng = np.random.default_rng(seed)
         model = random_pipeline(rng, cache_dir)

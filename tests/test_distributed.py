@@ -1,4 +1,4 @@
-"""Searches and extractions on clusters: two worker processes on this machine."""
+"""Searches and feature extraction on Dask and Ray, with two local workers."""
 
 import joblib
 import numpy as np
@@ -43,9 +43,9 @@ def ray_backend():
     from joblib.pool import PicklingPool
     from ray.util.joblib import register_ray
 
-    bases = PicklingPool.__bases__  # Ray's backend gives it another one
+    bases = PicklingPool.__bases__  # Ray's backend replaces them
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it writes a token to HOME
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # do not write a token to HOME
         ray.init(num_cpus=2, include_dashboard=False)
         register_ray()
         yield "ray"
@@ -122,22 +122,22 @@ def test_extraction_in_partitions(client, paths):
     assert_array_equal(features, transformer.transform(paths))
 
 
-def memory_of_another_copy(paths):
-    """MB that a second transformer of the same kind takes in a process."""
+def memory_per_transformer(paths):
+    """Memory, in MB, of each further transformer with the same weights."""
     import psutil
 
     process = psutil.Process()
     options = {"weights": None, "image_size": (32, 32)}
     VGG16BottleneckTransformer(**options).transform(paths)
     before = process.memory_info().rss
-    kept = [VGG16BottleneckTransformer(**options) for _ in range(5)]
-    for transformer in kept:
+    transformers = [VGG16BottleneckTransformer(**options) for _ in range(5)]
+    for transformer in transformers:
         transformer.transform(paths)
     return (process.memory_info().rss - before) / 5 / 2**20
 
 
-def test_a_worker_keeps_one_copy_of_the_weights(client, paths):
+def test_weights_are_shared_within_a_worker(client, paths):
     pytest.importorskip("psutil")
-    growth = client.submit(memory_of_another_copy, paths, pure=False).result()
-    print(f"\nmemory of another copy: {growth:.1f} MB")
+    growth = client.submit(memory_per_transformer, paths, pure=False).result()
+    print(f"\nmemory of another transformer: {growth:.1f} MB")
     assert growth <= 20

@@ -1,4 +1,4 @@
-"""Docstrings tell the truth about signatures and attributes; the pages are complete."""
+"""Docstrings match signatures and attributes; the API page lists all public names."""
 
 import ast
 import inspect
@@ -41,7 +41,7 @@ ESTIMATORS = {
     for name, value in DOCUMENTED.items()
     if inspect.isclass(value) and issubclass(value, BaseEstimator)
 }
-# Raised by skvision and not by its users: they need no example.
+# Raised by skvision, not by users: they need no example.
 EXCEPTIONS = {
     name
     for name, value in DOCUMENTED.items()
@@ -51,11 +51,11 @@ METHODS = {
     f"{name}.{key}": method
     for name, value in DOCUMENTED.items()
     if inspect.isclass(value) and name not in EXCEPTIONS
-    # Functions, and the class methods that make the displays.
+    # Functions, and class methods of the displays.
     for key, method in inspect.getmembers(value, inspect.isroutine)
     if not key.startswith("_") and method.__module__.startswith("skvision.")
 }
-# What two estimators share, but for what is said of each in its own words.
+# Pairs of estimators and their common parameters whose descriptions may differ.
 SHARED = {
     ("DenseHeadClassifier", "ScratchCNNClassifier"): {
         "dropout",
@@ -91,12 +91,12 @@ SHARED = {
 
 
 def parsed(value):
-    """The numpydoc sections of a class or function."""
+    """Return the numpydoc sections of a class or function."""
     return docscrape.NumpyDocString(inspect.getdoc(value))
 
 
 def signature(value):
-    """Parameters of a call, as {name: default}; none for an inherited constructor."""
+    """Return {parameter: default} of a call, empty for an inherited constructor."""
     if inspect.isclass(value) and "__init__" not in vars(value):
         return {}
     parameters = inspect.signature(value).parameters.values()
@@ -104,7 +104,7 @@ def signature(value):
 
 
 def documented_defaults(value):
-    """Yield (name, text of its default or None), in the order of the docstring."""
+    """Yield (name, default as text or None), in the order of the docstring."""
     for names, type_, _ in parsed(value)["Parameters"]:
         names = names.split(", ")
         found = re.search(r"\bdefault=(.+)$", type_)
@@ -113,14 +113,14 @@ def documented_defaults(value):
 
 
 def evaluated(text, value):
-    """The object that a default in a docstring of `value` stands for."""
+    """Evaluate a default from the docstring of `value`."""
     try:
         return ast.literal_eval(text)
     except ValueError:
         return getattr(sys.modules[value.__module__], text)
 
 
-def test_something_is_tested():
+def test_names_are_collected():
     assert {"skvision.VGG16BottleneckTransformer", "skvision.DenseHeadClassifier"} <= (
         ESTIMATORS.keys()
     )
@@ -139,7 +139,7 @@ def test_summary_is_one_sentence(name):
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTED.keys() - EXCEPTIONS))
-def test_there_is_an_example(name):
+def test_docstring_has_an_example(name):
     assert any(">>> " in line for line in parsed(DOCUMENTED[name])["Examples"])
 
 
@@ -155,7 +155,7 @@ def test_defaults_are_those_of_the_signature(name):
     expected = signature(value)
     for key, text in documented_defaults(value):
         if text is None:
-            # `y=None` that is ignored has no default worth a word.
+            # The default of an ignored `y=None` may be omitted.
             assert expected[key] is inspect.Parameter.empty or key == "y", key
         else:
             default = evaluated(text, value)
@@ -164,7 +164,7 @@ def test_defaults_are_those_of_the_signature(name):
 
 
 def fit(estimator, folder):
-    """Fit with what brings all attributes: a data frame and validation data."""
+    """Fit on a data frame with validation data, which sets all fitted attributes."""
     if not hasattr(estimator, "fit"):
         return estimator
     if isinstance(estimator, skvision.VGG16BottleneckTransformer):
@@ -186,14 +186,14 @@ def fit(estimator, folder):
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_attributes_are_those_of_a_fitted_estimator(name, tmp_path):
     estimator = fit(ESTIMATORS[name](), tmp_path)
-    of_class = [
+    properties = [
         key
         for key, value in inspect.getmembers(type(estimator))
         if isinstance(value, property)
     ]
     public = {
         key
-        for key in [*vars(estimator), *of_class]
+        for key in [*vars(estimator), *properties]
         if key.endswith("_") and not key.startswith("_")
     }
     documented = [
@@ -203,7 +203,7 @@ def test_attributes_are_those_of_a_fitted_estimator(name, tmp_path):
 
 
 def paragraphs(name):
-    """What is said of each parameter and attribute, as {name: (type, words)}."""
+    """Return {parameter or attribute: (type, words of its description)}."""
     sections = parsed(getattr(skvision, name))
     return {
         key: (type_, " ".join(lines).split())
@@ -221,7 +221,7 @@ def test_shared_paragraphs_are_equal_word_by_word(pair):
     assert {key for key in shared if one[key] != other[key]} == SHARED[pair]
 
 
-def test_classifiers_share_the_parameters_of_the_training():
+def test_classifiers_share_training_parameters():
     one, other = (paragraphs(name) for name in next(iter(SHARED)))
     training = set(inspect.signature(skvision.DenseHeadClassifier).parameters)
     assert training - {"hidden_units"} <= one.keys() & other.keys()
@@ -233,7 +233,7 @@ def test_name_is_on_the_api_page(name):
     assert re.search(rf"(?<![\w.]){re.escape(name)}\b", page)
 
 
-def test_api_page_has_no_other_names():
+def test_api_page_lists_only_public_names():
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     listed = re.findall(r"^   (skvision[\w.]+)$", page, flags=re.MULTILINE)
     assert len(listed) >= len(DOCUMENTED)
@@ -241,11 +241,11 @@ def test_api_page_has_no_other_names():
 
 
 @pytest.mark.slow
-def test_pages_build_without_a_warning(tmp_path):
+def test_docs_build_without_warnings(tmp_path):
     pytest.importorskip("sphinx", reason="the extra 'docs' is not installed")
     pytest.importorskip("myst_parser", reason="the extra 'docs' is not installed")
     pytest.importorskip("pydata_sphinx_theme", reason="needs the extra 'docs'")
-    # A copy, for Sphinx writes a page for each name beside the sources.
+    # Build a copy: Sphinx writes generated pages next to the sources.
     source, html = tmp_path / "docs", tmp_path / "html"
     written = shutil.ignore_patterns("_build", "generated")
     shutil.copytree(DOCS, source, ignore=written)

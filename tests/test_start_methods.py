@@ -1,4 +1,4 @@
-"""Estimators in the children of `multiprocessing`, however these are started."""
+"""Estimators in `multiprocessing` children, for each start method."""
 
 import multiprocessing
 import os
@@ -38,7 +38,7 @@ def convnet():
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_children_of_a_process_that_uses_tensorflow(method, paths):
     if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this system has no {method}")
+        pytest.skip(f"start method {method!r} is not available")
     unfitted = VGG16BottleneckTransformer(weights=None, image_size=(32, 32))
     fitted = VGG16BottleneckTransformer(weights=None, image_size=(32, 32)).fit(paths)
     features = fitted.transform(paths)
@@ -60,8 +60,8 @@ def test_children_of_a_process_that_uses_tensorflow(method, paths):
     assert_allclose(results[3], probabilities, atol=1e-5)
 
 
-# Children that are spawned import the top of the script, and so does the server of
-# `forkserver` before it forks, in newer Pythons; here it is told to.
+# Spawned children import the main module. In newer Python versions the server of
+# `forkserver` does so before it forks; here it preloads the modules explicitly.
 SCRIPT = """
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -90,9 +90,9 @@ if __name__ == "__main__":
 
 
 def run_script(folder, method):
-    """Run `SCRIPT`, which must not hang, and return the lines that it prints."""
+    """Run `SCRIPT`, with a timeout, and return the printed lines."""
     if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this system has no {method}")
+        pytest.skip(f"start method {method!r} is not available")
     script = folder / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), method]
@@ -102,12 +102,12 @@ def run_script(folder, method):
     return done.stdout.splitlines()
 
 
-def test_script_that_imports_keras_spawns(tmp_path):
+def test_spawn_after_importing_keras(tmp_path):
     assert run_script(tmp_path, "spawn") == ["ScratchCNNClassifier", "ndarray"]
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
-def test_script_that_imports_keras_forks(tmp_path, method):
+def test_fork_after_importing_keras(tmp_path, method):
     lines = run_script(tmp_path, method)
     assert len(lines) == 2
     for line in lines:

@@ -53,8 +53,10 @@ def image_checks_generator(estimator):
     >>> from skvision import ScratchCNNClassifier
     >>> from skvision.estimator_checks import image_checks_generator
     >>> checks = [check for _, check in image_checks_generator(ScratchCNNClassifier())]
-    >>> checks[2].func.__name__, checks[2].func.__doc__
-    ('check_params_come_back', '`get_params` returns the objects passed to `set_params`.')
+    >>> checks[2].func.__name__
+    'check_params_come_back'
+    >>> checks[2].func.__doc__
+    '`get_params` returns the objects passed to `set_params`.'
     """
     name = type(estimator).__name__
     for check in _applicable_checks(estimator):
