@@ -1,3 +1,5 @@
+"""Tests of `VGG16BottleneckTransformer`."""
+
 import errno
 import os
 import pickle
@@ -35,7 +37,7 @@ def small(**parameters):
 
 @pytest.fixture(scope="module")
 def reference():
-    """`keras.applications.VGG16` with the random weights of `weights=None`."""
+    """`keras.applications.VGG16` with the random weights of ``weights=None``."""
     model = keras.applications.VGG16(include_top=False, weights=None)
     for name, values in load_vgg16_weights(None).items():
         model.get_layer(name).set_weights(values)
@@ -44,7 +46,7 @@ def reference():
 
 @pytest.fixture
 def count_images(monkeypatch):
-    """Count what goes through the network, padding left out."""
+    """Count the images that go through the network, without padding."""
     counted = []
     original = builders.vgg16_extractor
 
@@ -63,7 +65,7 @@ def count_images(monkeypatch):
 
 @pytest.mark.parametrize("layer", ["block1_conv2", "block3_conv3", "block5_pool"])
 @pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
-def test_features_are_those_of_keras_applications(
+def test_features_equal_those_of_keras_applications(
     pixels, reference, layer, preprocessing
 ):
     images = pixels[:3, :32, :32]
@@ -73,11 +75,11 @@ def test_features_are_those_of_keras_applications(
         inputs = keras.applications.vgg16.preprocess_input(inputs)
     else:
         inputs /= 255
-    maps = network.predict(inputs, verbose=0)
+    activations = network.predict(inputs, verbose=0)
     for pooling, expected in [
-        (None, maps.reshape(3, -1)),
-        ("avg", maps.mean(axis=(1, 2))),
-        ("max", maps.max(axis=(1, 2))),
+        (None, activations.reshape(3, -1)),
+        ("avg", activations.mean(axis=(1, 2))),
+        ("max", activations.max(axis=(1, 2))),
     ]:
         transformer = small(layer=layer, pooling=pooling, preprocessing=preprocessing)
         features = transformer.fit_transform(images)
@@ -85,7 +87,7 @@ def test_features_are_those_of_keras_applications(
         assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
-def test_all_layers_of_vgg16_are_known():
+def test_all_layers_of_vgg16_are_accepted():
     vgg16 = keras.applications.VGG16(
         include_top=False, weights=None, input_shape=(64, 40, 3)
     )
@@ -96,7 +98,7 @@ def test_all_layers_of_vgg16_are_known():
         assert len(names) == np.prod(layer.output.shape[1:])
 
 
-def test_flip_average_is_the_mean_of_both_views(pixels):
+def test_flip_average_is_the_mean_of_the_image_and_its_mirror_image(pixels):
     images = pixels[:5]
     mirrored = images[:, :, ::-1]
     expected = (small().transform(images) + small().transform(mirrored)) / 2
@@ -106,7 +108,9 @@ def test_flip_average_is_the_mean_of_both_views(pixels):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_no_cold_and_warm_store_give_the_same_bits(pixels, tmp_path, dtype):
+def test_features_are_the_same_without_a_store_and_with_a_cold_or_warm_one(
+    pixels, tmp_path, dtype
+):
     cached = small(dtype=dtype, cache_dir=tmp_path, flip_average=True)
     features = small(dtype=dtype, flip_average=True).transform(pixels)
     assert features.dtype == dtype
@@ -114,7 +118,7 @@ def test_no_cold_and_warm_store_give_the_same_bits(pixels, tmp_path, dtype):
     assert_array_equal(cached.transform(pixels), features)
 
 
-def test_neighbours_and_order_do_not_matter(pixels):
+def test_features_do_not_depend_on_the_batch_or_the_order(pixels):
     features = small().transform(pixels)
     order = np.random.default_rng(1).permutation(len(pixels))
     assert_allclose(small().transform(pixels[order]), features[order], rtol=1e-5)
@@ -128,7 +132,7 @@ def test_batch_size_does_not_matter(pixels, tmp_path, batch_size):
     assert_array_equal(features, small().transform(pixels))
 
 
-def test_all_forms_of_X_give_the_same_features(paths, pixels):
+def test_all_types_of_X_give_the_same_features(paths, pixels):
     expected = small().transform(pixels)
     frame = pd.DataFrame({"path": paths})
     for X in (
@@ -144,7 +148,7 @@ def test_all_forms_of_X_give_the_same_features(paths, pixels):
         assert_array_equal(small().fit_transform(X), expected)
 
 
-def test_an_image_is_paid_for_once(paths, tmp_path, count_images):
+def test_grid_search_computes_each_image_once(paths, tmp_path, count_images):
     search = GridSearchCV(
         make_pipeline(small(cache_dir=tmp_path / "cache"), LogisticRegression()),
         {"logisticregression__C": [0.1, 1.0, 10.0]},
@@ -156,7 +160,7 @@ def test_an_image_is_paid_for_once(paths, tmp_path, count_images):
     assert count_images() == len(paths)
 
 
-def test_the_same_image_twice_is_computed_once(paths, tmp_path, count_images):
+def test_repeated_images_are_computed_once(paths, tmp_path, count_images):
     features = small(cache_dir=tmp_path).transform([paths[0]] * 9)
     assert count_images() == 1
     assert_array_equal(features, features[:1].repeat(9, axis=0))
@@ -174,13 +178,14 @@ def test_the_same_image_twice_is_computed_once(paths, tmp_path, count_images):
     ],
     ids=str,
 )
-def test_other_settings_are_other_features(paths, tmp_path, change):
+def test_settings_are_part_of_the_cache_key(paths, tmp_path, change):
     small(cache_dir=tmp_path).transform(paths[:4])
     changed = small(cache_dir=tmp_path, **change).transform(paths[:4])
     assert_array_equal(changed, small(**change).transform(paths[:4]))
 
 
 def write_weights(path, scale=1.0):
+    """Write the weights of ``weights=None``, multiplied by `scale`."""
     arrays = {
         f"{name}/{part}": scale * values
         for name, pair in load_vgg16_weights(None).items()
@@ -190,7 +195,7 @@ def write_weights(path, scale=1.0):
     return path
 
 
-def test_other_weights_are_other_features(paths, tmp_path):
+def test_weights_are_part_of_the_cache_key(paths, tmp_path):
     other = write_weights(tmp_path / "weights.npz", scale=0.9)
     small(cache_dir=tmp_path).transform(paths[:4])
     features = small(cache_dir=tmp_path, weights=other).transform(paths[:4])
@@ -198,9 +203,7 @@ def test_other_weights_are_other_features(paths, tmp_path):
     assert not np.allclose(features, small().transform(paths[:4]), rtol=0.1)
 
 
-def test_weights_that_change_while_they_are_read_are_refused(
-    pixels, tmp_path, monkeypatch
-):
+def test_weights_that_change_while_being_read_raise(pixels, tmp_path, monkeypatch):
     weights = write_weights(tmp_path / "weights.npz")
     original = builders.load_vgg16_weights
 
@@ -214,7 +217,7 @@ def test_weights_that_change_while_they_are_read_are_refused(
 
 
 @pytest.mark.slow
-def test_keras_settings_do_not_change_the_features(paths, tmp_path):
+def test_features_do_not_depend_on_the_keras_configuration(paths, tmp_path):
     code = f"""
 import keras, numpy, sys
 from skvision import DenseHeadClassifier
@@ -240,20 +243,20 @@ print(head.predict_proba(features).sum())
     assert len(sums) == 1
 
 
-def test_float16_is_clipped_and_not_infinite(pixels, tmp_path):
+def test_float16_features_are_clipped(pixels, tmp_path):
     weights = write_weights(tmp_path / "weights.npz", scale=30.0)
     settings = {"weights": weights, "layer": "block2_pool"}
     assert small(**settings).transform(pixels[:2]).max() > 1e5
     assert small(**settings, dtype="float16").transform(pixels[:2]).max() == 65504
 
 
-def test_flip_average_reuses_the_plain_view(paths, tmp_path, count_images):
+def test_flip_average_reuses_stored_features(paths, tmp_path, count_images):
     small(cache_dir=tmp_path).transform(paths)
     small(cache_dir=tmp_path, flip_average=True).transform(paths)
     assert count_images() == 2 * len(paths)
 
 
-def test_an_image_rewritten_in_place_gives_new_features(paths, tmp_path, pixels):
+def test_overwritten_image_gives_new_features(paths, tmp_path, pixels):
     transformer = small(cache_dir=tmp_path / "cache").fit(paths)
     transformer.transform(paths)
     for i in range(20):
@@ -262,7 +265,7 @@ def test_an_image_rewritten_in_place_gives_new_features(paths, tmp_path, pixels)
         assert_array_equal(new, small().transform(255 - pixels[i : i + 1]))
 
 
-def test_an_unreadable_image_is_named_and_the_others_are_kept(paths, tmp_path):
+def test_unreadable_image_is_named_and_computed_features_are_stored(paths, tmp_path):
     Path(paths[20]).write_bytes(b"not an image")
     transformer = small(cache_dir=tmp_path / "cache", batch_size=4)
     with pytest.raises(ImageReadError, match=r"image 20 of X.*20\.png") as info:
@@ -271,7 +274,7 @@ def test_an_unreadable_image_is_named_and_the_others_are_kept(paths, tmp_path):
     assert transformer.cache_info().n_entries >= 12
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(paths, tmp_path, monkeypatch):
+def test_image_that_changes_while_being_read_raises(paths, tmp_path, monkeypatch):
     from skvision._images.inputs import ImageFiles
 
     original = ImageFiles.read_bytes
@@ -289,7 +292,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(paths, tmp_path, monkey
         small(cache_dir=tmp_path / "cache").transform(paths[:1])
 
 
-def test_a_store_that_is_cleared_meanwhile_gives_no_zeros(paths, tmp_path, monkeypatch):
+def test_entries_cleared_during_transform_are_recomputed(paths, tmp_path, monkeypatch):
     from skvision._features.store import FeatureStore
 
     transformer = small(cache_dir=tmp_path / "cache", batch_size=4)
@@ -319,7 +322,7 @@ print(transformer.fit_transform({paths!r}).shape, "tensorflow" in sys.modules)
 
 
 @pytest.mark.slow
-def test_pickle_is_small_and_works_in_another_process(paths, tmp_path):
+def test_pickle_is_small_and_loads_in_a_new_process(paths, tmp_path):
     transformer = small().fit(paths)
     features = transformer.transform(paths)
     assert len(pickle.dumps(transformer)) < 2000
@@ -334,7 +337,7 @@ numpy.save(folder / "features.npy", transformer.transform({paths!r}))
     assert_array_equal(np.load(tmp_path / "features.npy"), features)
 
 
-def test_weights_that_change_after_fit_are_refused(pixels, tmp_path):
+def test_weights_that_change_after_fit_raise(pixels, tmp_path):
     write_weights(tmp_path / "weights.npz")
     transformer = small(weights=tmp_path / "weights.npz").fit(pixels)
     assert_array_equal(transformer.transform(pixels), small().transform(pixels))
@@ -345,7 +348,7 @@ def test_weights_that_change_after_fit_are_refused(pixels, tmp_path):
     assert not np.allclose(changed, small().transform(pixels), rtol=0.1)
 
 
-def test_names_and_set_output(paths):
+def test_feature_names_and_set_output(paths):
     frame = pd.DataFrame({"path": paths}, index=range(100, 124))
     transformer = small().set_output(transform="pandas").fit(frame)
     features = transformer.transform(frame)
@@ -360,7 +363,7 @@ def test_names_and_set_output(paths):
         transformer.transform(frame.rename(columns={"path": "file"}))
 
 
-def test_beside_tabular_columns(paths):
+def test_column_transformer_and_feature_union(paths):
     frame = pd.DataFrame({"path": paths, "age": range(24), "weight": range(24)})
     columns = ColumnTransformer(
         [("image", small(), ["path"]), ("table", StandardScaler(), ["age", "weight"])]
@@ -394,7 +397,7 @@ def test_clone_and_parameters():
         ({"cache_dir": 3}, "'cache_dir' parameter"),
     ],
 )
-def test_wrong_parameters_are_named_by_fit_and_transform(pixels, parameters, message):
+def test_invalid_parameters_are_named_by_fit_and_transform(pixels, parameters, message):
     transformer = small(**parameters)
     with pytest.raises(ValueError, match=message):
         transformer.fit(pixels)
@@ -419,7 +422,7 @@ def test_cache_info_and_clear(paths, tmp_path):
     assert transformer.cache_info().n_entries == 0
 
 
-def test_a_store_that_cannot_be_made_costs_a_warning(paths, tmp_path, monkeypatch):
+def test_store_that_cannot_be_created_gives_a_warning(paths, tmp_path, monkeypatch):
     def read_only(*args, **kwargs):
         raise OSError(errno.EROFS, "Read-only file system")
 
@@ -430,7 +433,7 @@ def test_a_store_that_cannot_be_made_costs_a_warning(paths, tmp_path, monkeypatc
     assert_array_equal(features, small().transform(paths))
 
 
-def test_a_foreign_store_is_a_clear_error(paths, tmp_path):
+def test_file_that_is_not_a_store_raises(paths, tmp_path):
     (tmp_path / "features.sqlite3").write_text("these are not features" * 100)
     with pytest.raises(FeatureStoreError, match=r"features\.sqlite3"):
         small(cache_dir=tmp_path).transform(paths)
@@ -455,8 +458,8 @@ def test_threads_share_a_transformer(pixels, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
-def test_a_forked_child_raises_and_does_not_hang(tmp_path):
-    # In a process of its own, where Keras is started by others than skvision.
+def test_forked_child_raises_instead_of_hanging(tmp_path):
+    # In a new process, in which TensorFlow is started by Keras and not by skvision.
     code = """
 import os, sys, time, numpy as np, skvision, keras
 keras.Sequential([keras.layers.Dense(2)]).predict(np.ones((1, 3)), verbose=0)
@@ -472,7 +475,7 @@ deadline = time.monotonic() + 20
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     if time.monotonic() > deadline:
         os.kill(pid, 9)
-        sys.exit("the child hangs")
+        sys.exit("the child process hangs")
     time.sleep(0.05)
 """
     command = [sys.executable, "-c", code]
@@ -480,7 +483,7 @@ while os.waitpid(pid, os.WNOHANG) == (0, 0):
     assert "forked child" in done.stdout
 
 
-def test_progress(pixels, capsys):
+def test_verbose_prints_progress(pixels, capsys):
     small(verbose=1).transform(pixels[:5])
     assert "5/5" in capsys.readouterr().out
     small().transform(pixels[:5])
@@ -488,11 +491,10 @@ def test_progress(pixels, capsys):
 
 
 @pytest.mark.slow
-def test_workers_share_the_work(tmp_path):
-    # Two workers of a search ask for the same at the same time. Alone, each would
-    # compute all images; each prints how many it did compute. They wait for each other
-    # once TensorFlow is loaded, and there are many passes: what is computed twice are
-    # the few passes that both have begun.
+def test_concurrent_workers_share_the_work(tmp_path):
+    # Two workers transform the same images at the same time, and each prints how many
+    # it computed. They start together, once TensorFlow is loaded. Only batches that
+    # both have begun are computed twice: few images, because the batches are small.
     n_images = 640
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n_images, 64, 64, 3), dtype=np.uint8)

@@ -1,3 +1,5 @@
+"""Tests of `FineTunedVGGClassifier`."""
+
 import copy
 import glob
 import os
@@ -31,6 +33,7 @@ ZOOM = ImageAugmenter(zoom_range=0.2, rotation_range=10)
 
 
 def vgg(**parameters):
+    """Return a small `FineTunedVGGClassifier`."""
     defaults = {"weights": None, "image_size": (32, 32), "preprocessing": "rescale"}
     defaults |= {"hidden_units": (16,), "head_epochs": 4, "epochs": 3}
     defaults |= {"learning_rate": 1e-3, "n_augmented_views": 2, "random_state": 0}
@@ -39,7 +42,7 @@ def vgg(**parameters):
 
 @pytest.fixture(scope="module")
 def images():
-    """24 images, dark on the left or on the right, and which."""
+    """24 images whose left or right half is dark, and which one it is."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     X[::2, :, :16] //= 4
@@ -49,12 +52,12 @@ def images():
 
 @pytest.fixture(scope="module")
 def fitted(images):
-    """A fitted classifier; not to be changed."""
+    """A fitted classifier. Tests must not modify it."""
     return vgg(augmenter=ZOOM, head_epochs=20).fit(*images)
 
 
 @pytest.mark.parametrize(("phase", "n_epochs"), [("head", 20), ("fine_tuning", 3)])
-def test_history_is_drawn_by_phase(fitted, phase, n_epochs):
+def test_history_display_of_each_phase(fitted, phase, n_epochs):
     pytest.importorskip("matplotlib")
     display = TrainingHistoryDisplay.from_estimator(fitted, phase=phase)
     assert len(display.lines_["loss"].get_xdata()) == n_epochs
@@ -64,7 +67,7 @@ def test_history_is_drawn_by_phase(fitted, phase, n_epochs):
 
 @pytest.fixture
 def passes(monkeypatch):
-    """The numbers of images that went through the frozen blocks, call by call."""
+    """Number of images in each forward pass of the frozen blocks."""
     original, numbers = builders.vgg16_extractor, []
 
     def counting(*args):
@@ -81,6 +84,8 @@ def passes(monkeypatch):
 
 
 class Interrupt(keras.callbacks.Callback):
+    """Interrupt the fit at the start of an epoch."""
+
     def __init__(self, epoch):
         super().__init__()
         self.epoch = epoch
@@ -101,7 +106,7 @@ def test_learns(fitted, images):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_blocks", [0, 2, 5])
 @pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
-def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
+def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
     X, y = images
     classifier = vgg(
         n_trainable_blocks=n_blocks, preprocessing=preprocessing, epochs=1
@@ -119,7 +124,7 @@ def test_the_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_pat
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
-def test_flip_average_is_the_mean_of_two_logits(images, n_blocks, tmp_path):
+def test_flip_average_is_the_mean_of_both_logits(images, n_blocks, tmp_path):
     X, y = images
     plain = vgg(n_trainable_blocks=n_blocks, epochs=1, flip_average=False)
     plain.fit(X, y)
@@ -141,7 +146,7 @@ def test_flip_average_follows_the_augmenter(augmenter, n_views, fitted, images, 
     assert sum(passes) == n_views * len(images[0])
 
 
-def test_same_steps_as_keras_on_the_whole_model(images):
+def test_training_steps_equal_those_of_keras_on_the_whole_model(images):
     X, y = images
     common = {"dropout": 0.0, "batch_size": 8, "epochs": 4}
     common |= {"learning_rate_schedule": "constant"}
@@ -161,13 +166,13 @@ def test_same_steps_as_keras_on_the_whole_model(images):
         inputs, targets = X[order].astype("float32"), (y[order] == "right") * 1.0
         model.fit(inputs, targets, batch_size=8, shuffle=False, verbose=0)
     assert len(model.trainable_variables) == len(ours._weights) == 10
-    for mine, theirs in zip(ours._weights, model.trainable_variables, strict=True):
-        difference = np.abs(mine - theirs.numpy()).max()
-        assert difference <= 1e-4 * np.abs(mine).max()
+    for weights, variable in zip(ours._weights, model.trainable_variables, strict=True):
+        difference = np.abs(weights - variable.numpy()).max()
+        assert difference <= 1e-4 * np.abs(weights).max()
 
 
 @pytest.mark.parametrize("l2", [[0], pytest.param([0, 1e-3], marks=pytest.mark.slow)])
-def test_each_view_goes_through_the_frozen_blocks_once(images, passes, tmp_path, l2):
+def test_grid_search_computes_each_view_once(images, passes, tmp_path, l2):
     search = GridSearchCV(
         vgg(augmenter=ZOOM, cache_dir=tmp_path, head_epochs=1, epochs=2),
         {"dropout": [0.0, 0.5], "l2": l2, "learning_rate": [1e-3, 1e-4]},
@@ -178,7 +183,7 @@ def test_each_view_goes_through_the_frozen_blocks_once(images, passes, tmp_path,
     assert sum(passes) == len(images[0]) * (1 + 2)
 
 
-def test_images_share_the_store_with_the_transformer(images, passes, tmp_path):
+def test_store_is_shared_with_the_transformer(images, passes, tmp_path):
     VGG16BottleneckTransformer(
         weights=None,
         layer="block4_pool",
@@ -191,7 +196,7 @@ def test_images_share_the_store_with_the_transformer(images, passes, tmp_path):
     assert not passes
 
 
-def test_store_and_its_absence_give_the_same_bits(images, fitted, tmp_path):
+def test_results_are_the_same_with_and_without_a_store(images, fitted, tmp_path):
     X, y = images
     expected = fitted.predict_proba(X)
     for _ in "cold", "warm":
@@ -199,7 +204,7 @@ def test_store_and_its_absence_give_the_same_bits(images, fitted, tmp_path):
         assert_array_equal(classifier.fit(X, y).predict_proba(X), expected)
 
 
-def test_predictions_do_not_depend_on_neighbours(images, fitted):
+def test_predictions_do_not_depend_on_the_batch(images, fitted):
     X = images[0]
     expected = fitted.predict_proba(X)
     assert_array_equal(fitted.predict_proba(X[:1]), expected[:1])
@@ -207,7 +212,7 @@ def test_predictions_do_not_depend_on_neighbours(images, fitted):
 
 
 @pytest.mark.parametrize("cache_dir", [None, "cache"])
-def test_a_limit_of_the_store_costs_time_and_changes_nothing(
+def test_limit_of_the_store_does_not_change_the_result(
     images, fitted, passes, tmp_path, monkeypatch, cache_dir
 ):
     X, y = images
@@ -237,7 +242,7 @@ def test_temporary_store_is_removed(images, tmp_path, monkeypatch):
     assert not glob.glob(str(tmp_path / "skvision-*"))
 
 
-def test_views_depend_on_content_and_seed_alone(images):
+def test_views_depend_on_content_and_seed_only(images):
     X = images[0]
     views = views_of(ZOOM, 3, seed=7)
     assert len(views) == 3
@@ -261,27 +266,29 @@ def test_views_depend_on_content_and_seed_alone(images):
         ),
     ],
 )
-def test_flips_have_just_their_views(images, flips, names):
+def test_flips_have_a_finite_number_of_views(images, flips, names):
     views = views_of(ImageAugmenter(**flips), 9, seed=0)
     assert list(views) == names
     seen = {view(images[0][0]).tobytes() for view in views.values()}
     assert len(seen) == len(names)
 
 
-def test_a_flip_costs_one_more_pass_of_each_image(images, passes):
+def test_horizontal_flip_adds_one_pass_per_image(images, passes):
     flip = ImageAugmenter(horizontal_flip=True)
     vgg(augmenter=flip, head_epochs=1, epochs=2).fit(*images)
     assert sum(passes) == 2 * len(images[0])
 
 
-def test_epochs_walk_over_all_views():
-    walk = np.array([numbers_of_views(0, epoch, 3, 24) for epoch in range(6)])
-    assert_array_equal(np.sort(walk[:3], axis=0), np.arange(3)[:, None].repeat(24, 1))
-    assert (walk[0] != walk[0, 0]).any()
-    assert (walk[:3] != walk[3:]).any()
+def test_epochs_cycle_through_all_views():
+    numbers = np.array([numbers_of_views(0, epoch, 3, 24) for epoch in range(6)])
+    assert_array_equal(
+        np.sort(numbers[:3], axis=0), np.arange(3)[:, None].repeat(24, 1)
+    )
+    assert (numbers[0] != numbers[0, 0]).any()
+    assert (numbers[:3] != numbers[3:]).any()
 
 
-def test_fresh_augmentation_is_new_in_each_epoch(images, passes):
+def test_unlimited_views_are_new_in_each_epoch(images, passes):
     vgg(augmenter=ZOOM, n_augmented_views=None).fit(*images)
     assert sum(passes) == len(images[0]) * (1 + 3)
 
@@ -303,21 +310,21 @@ def test_validation_data_and_early_stopping(images, ema_momentum):
     assert len(head["val_loss"]) == 4
 
 
-def test_the_head_alone_may_be_the_best(images):
+def test_early_stopping_may_restore_the_head(images):
     X, y = images
     validation = {"X_val": X[:6], "y_val": y[:6]}
     head = vgg(callbacks=[lambda: Interrupt(0)], head_epochs=20)
     with pytest.warns(SkvisionWarning, match="as after epoch 0"):
         head.fit(X, y, **validation)
-    ruined = clone(head).set_params(
+    diverging = clone(head).set_params(
         callbacks=None, early_stopping=True, n_iter_no_change=2, learning_rate=10.0
     )
-    ruined.fit(X, y, **validation)
-    assert (ruined.best_epoch_, ruined.n_iter_) == (0, 2)
-    assert_array_equal(ruined.predict_proba(X), head.predict_proba(X))
+    diverging.fit(X, y, **validation)
+    assert (diverging.best_epoch_, diverging.n_iter_) == (0, 2)
+    assert_array_equal(diverging.predict_proba(X), head.predict_proba(X))
 
 
-def test_warm_start_goes_on_without_the_head(images):
+def test_warm_start_continues_without_training_the_head_again(images):
     classifier = vgg(warm_start=True).fit(*images)
     classifier.fit(*images)
     assert classifier.n_iter_ == 6
@@ -339,7 +346,7 @@ def test_more_classes_and_an_augmenter_in_a_grid(images):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_interrupt_keeps_the_last_complete_epoch(images, early_stopping):
+def test_interrupt_restores_the_last_complete_epoch(images, early_stopping):
     X, y = images
     common = {"early_stopping": early_stopping, "augmenter": ZOOM}
     common |= {"learning_rate_schedule": "constant"}
@@ -350,7 +357,7 @@ def test_interrupt_keeps_the_last_complete_epoch(images, early_stopping):
     assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
 
 
-def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
+def test_interrupt_while_training_the_head_keeps_the_head(images, monkeypatch):
     X, y = images
     original, epochs = loop._run_epoch, []
 
@@ -370,7 +377,7 @@ def test_interrupt_of_the_head_keeps_it(images, monkeypatch):
 
 
 @pytest.mark.parametrize("ema_momentum", [None, 0.9])
-def test_interrupted_fit_goes_on_from_the_checkpoint(images, tmp_path, ema_momentum):
+def test_interrupted_fit_resumes_from_the_checkpoint(images, tmp_path, ema_momentum):
     X, y = images
     common = {"augmenter": ZOOM, "ema_momentum": ema_momentum}
     expected = vgg(**common).fit(X, y)
@@ -385,7 +392,7 @@ def test_interrupted_fit_goes_on_from_the_checkpoint(images, tmp_path, ema_momen
 
 
 @pytest.mark.slow
-def test_killed_ten_times_and_resumed(images, tmp_path):
+def test_fit_killed_ten_times_resumes(images, tmp_path):
     X, y = images
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
@@ -406,7 +413,7 @@ with open(f"{folder}/{name}.pkl", "wb") as file:
     pickle.dump((classifier.history_, classifier.predict_proba(X)), file)
 """
     command = [sys.executable, "-c", code, tmp_path]
-    # In a process of its own as well, which takes as many threads as the others.
+    # Also in a new process, so that it uses the same number of threads.
     subprocess.run([*command, "uninterrupted"], check=True)
     rng = np.random.default_rng(0)
     n_killed = 0
@@ -451,7 +458,7 @@ def test_pickle_of_an_unfitted_classifier_is_small():
     assert len(pickle.dumps(FineTunedVGGClassifier())) < 2000
 
 
-def test_other_weights_than_at_the_fit_are_refused(images, fitted):
+def test_predict_with_other_weights_than_fit_raises(images, fitted):
     other = pickle.loads(pickle.dumps(fitted))
     other.weights_digest_ = "0" * 64
     with pytest.raises(ValueError, match="'weights' parameter is None, and that means"):
@@ -470,6 +477,6 @@ def test_other_weights_than_at_the_fit_are_refused(images, fitted):
         ({"augmenter": "flip"}, "'augmenter' parameter"),
     ],
 )
-def test_wrong_parameters_are_named(images, parameters, message):
+def test_invalid_parameters_are_named(images, parameters, message):
     with pytest.raises(ValueError, match=message):
         vgg(**parameters).fit(*images)

@@ -1,4 +1,4 @@
-"""Saving and loading: joblib, pickle, cloudpickle, skops; versions; old files."""
+"""Tests of saving and loading with several libraries, versions and old files."""
 
 import pickle
 import re
@@ -34,7 +34,7 @@ Y = np.array(["ant", "bee", "cow"] * 4)
 
 
 def estimators():
-    """One of each kind, small; `FIRST_RELEASE` was written with these."""
+    """Return small estimators of each kind, which `FIRST_RELEASE` contains."""
     common = {"epochs": 1, "random_state": 0}
     vgg16 = VGG16BottleneckTransformer(
         weights=None, image_size=(32, 32), layer="block1_pool", pooling="avg"
@@ -78,7 +78,7 @@ def model(request, fitted):
 @pytest.mark.parametrize(
     "library", [pickle, cloudpickle], ids=["pickle", "cloudpickle"]
 )
-def test_pickles(model, library):
+def test_pickle_round_trip(model, library):
     loaded = library.loads(library.dumps(model))
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert repr(loaded) == repr(model)
@@ -103,7 +103,7 @@ def test_joblib_in_a_fresh_process(fitted, tmp_path):
             assert_array_equal(proba[name], model.predict_proba(X))
 
 
-def test_skops(model):
+def test_skops_round_trip(model):
     sio = pytest.importorskip("skops.io", reason="needs skops")
     data = sio.dumps(model)
     untrusted = sio.get_untrusted_types(data=data)
@@ -114,7 +114,7 @@ def test_skops(model):
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def test_unfitted_estimators_are_small():
+def test_pickles_of_unfitted_estimators_are_small():
     for model in estimators().values():
         assert len(pickle.dumps(model)) < 5_000
 
@@ -123,6 +123,7 @@ def test_unfitted_estimators_are_small():
 
 
 def saved_by(monkeypatch, model, **other):
+    """Return the pickle of a model that was saved with other versions."""
     versions = persistence.versions()
     monkeypatch.setattr(persistence, "versions", lambda: versions | other)
     data = pickle.dumps(model)
@@ -135,7 +136,7 @@ def head(fitted):
     return fitted["head"][-1]
 
 
-def test_same_versions_are_silent(head):
+def test_same_versions_give_no_warning(head):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pickle.loads(pickle.dumps(head))
@@ -152,7 +153,7 @@ def test_other_versions_give_a_warning(head, monkeypatch):
         assert_array_equal(before, after)
 
 
-def test_another_format_is_an_error(head, monkeypatch):
+def test_unknown_format_raises(head, monkeypatch):
     monkeypatch.setattr(persistence, "FORMAT", 99)
     data = pickle.dumps(head)
     monkeypatch.undo()
@@ -161,7 +162,7 @@ def test_another_format_is_an_error(head, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_files_of_the_first_release_are_read(name):
+def test_files_of_the_first_release_load(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         warnings.simplefilter("ignore", SkvisionWarning)
@@ -171,7 +172,7 @@ def test_files_of_the_first_release_are_read(name):
     assert set(loaded.get_params()) == set(estimators()[name].get_params())
 
 
-if __name__ == "__main__":  # writes the files of a format, once
+if __name__ == "__main__":  # write the files, once per format
     FIRST_RELEASE.mkdir(parents=True)
     models = {name: model.fit(X, Y) for name, model in estimators().items()}
     for name, model in models.items():

@@ -1,3 +1,5 @@
+"""Tests of `ScratchCNNClassifier`."""
+
 import contextlib
 import copy
 import os
@@ -25,6 +27,7 @@ AUGMENTER = ImageAugmenter(rotation_range=10, horizontal_flip=True)
 
 
 def cnn(**parameters):
+    """Return a small `ScratchCNNClassifier`."""
     defaults = {"image_size": (24, 24), "filters": (8, 8), "dense_units": 16}
     defaults |= {"epochs": 3, "learning_rate": 0.005, "random_state": 0}
     return ScratchCNNClassifier(**defaults | parameters)
@@ -32,7 +35,7 @@ def cnn(**parameters):
 
 @pytest.fixture(scope="module")
 def images():
-    """90 images with a bright stripe, and where it lies: left, middle or right."""
+    """90 images with a bright stripe, and its position: left, middle or right."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 100, (90, 28, 30, 3), dtype=np.uint8)
     y = np.arange(90) % 3
@@ -43,7 +46,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def fitted(images):
-    """A fitted classifier; not to be changed."""
+    """A fitted classifier. Tests must not modify it."""
     X, y = images
     return cnn(epochs=25, augmenter=ImageAugmenter(zoom_range=0.1)).fit(X, y)
 
@@ -57,12 +60,12 @@ def test_learns(fitted, images):
     assert_array_equal(fitted.classes_[proba.argmax(axis=1)], fitted.predict(X))
 
 
-def test_default_network_is_that_of_the_post(images):
+def test_default_network_is_that_of_chollet_2016(images):
     X, y = images
     classifier = ScratchCNNClassifier(epochs=1, image_size=(150, 150))
     model = classifier.fit(X[:4], y[:4] == "left").model_
     layers = keras.layers
-    post = keras.Sequential(
+    chollet = keras.Sequential(
         [
             keras.Input((150, 150, 3)),
             layers.Rescaling(1 / 255),
@@ -80,12 +83,12 @@ def test_default_network_is_that_of_the_post(images):
         ]
     )
     ours = [(type(layer), layer.output.shape) for layer in model.layers[1:]]
-    theirs = [(type(layer), layer.output.shape) for layer in post.layers]
+    theirs = [(type(layer), layer.output.shape) for layer in chollet.layers]
     assert ours == theirs
-    assert model.count_params() == post.count_params()
+    assert model.count_params() == chollet.count_params()
 
 
-def test_model_takes_images_as_they_are(fitted, images):
+def test_model_accepts_unscaled_pixels(fitted, images):
     X, _ = images
     model = fitted.model_
     pixels = image_data.ImageData(check_images(X), (24, 24), "bilinear", None).batch(
@@ -95,7 +98,7 @@ def test_model_takes_images_as_they_are(fitted, images):
     assert_allclose(proba, fitted.predict_proba(X), rtol=1e-4, atol=1e-6)
 
 
-def test_flip_average_is_the_mean_of_two_logits(fitted, images):
+def test_flip_average_is_the_mean_of_both_logits(fitted, images):
     X, _ = images
     mean = (fitted.decision_function(X) + fitted.decision_function(X[:, :, ::-1])) / 2
     assert np.abs(mean - fitted.decision_function(X)).max() > 0.01
@@ -108,14 +111,14 @@ def test_flip_average_is_the_mean_of_two_logits(fitted, images):
     assert_array_equal(both.decision_function(X), fitted.decision_function(X))
 
 
-def test_prediction_one_by_one(fitted, images):
+def test_predictions_do_not_depend_on_the_batch(fitted, images):
     X, _ = images
     proba = fitted.predict_proba(X)
     for i in (0, 31, 89):
         assert_allclose(fitted.predict_proba(X[i : i + 1])[0], proba[i], atol=1e-6)
 
 
-def test_all_forms_of_X(paths, pixels):
+def test_all_types_of_X(paths, pixels):
     y = [0, 1] * 12
     expected = cnn().fit(pixels, y).predict_proba(pixels)
     frame = pd.DataFrame({"path": paths})
@@ -124,17 +127,17 @@ def test_all_forms_of_X(paths, pixels):
     assert list(cnn().fit(frame, y).feature_names_in_) == ["path"]
 
 
-def test_an_unreadable_image_is_named(paths):
-    Path(paths[7]).write_bytes(b"no image")
+def test_unreadable_image_is_named(paths):
+    Path(paths[7]).write_bytes(b"not an image")
     with pytest.raises(ImageReadError, match=r"image 7 of X.*07\.png"):
         cnn().fit(paths, [0, 1] * 12)
 
 
-def test_divergence_names_epoch_and_remedy(images):
+def test_divergence_error_names_epoch_and_remedy(images):
     X, y = images
     with pytest.raises(TrainingDivergedError, match=r"epoch 1:.*'learning_rate'"):
         cnn(learning_rate=1e30).fit(X, y)
-    # A smaller one may only leave all units dead: then the loss stays finite.
+    # A smaller rate may leave all units dead instead: then the loss stays finite.
     with contextlib.suppress(TrainingDivergedError):
         assert np.isfinite(cnn(learning_rate=1e6).fit(X, y).predict_proba(X)).all()
 
@@ -147,6 +150,7 @@ FITS = {
 
 
 def fit_in_a_fresh_process(fit, result, **environment):
+    """Return the probabilities of a fit in a new process."""
     code = (
         "import os, sys, numpy as np\n"
         "from skvision import *\n"
@@ -167,9 +171,9 @@ def fit_in_a_fresh_process(fit, result, **environment):
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="x86")
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS.keys())
-def test_number_of_threads_does_not_matter(fit, tmp_path):
+def test_result_does_not_depend_on_the_number_of_threads(fit, tmp_path):
     proba = fit_in_a_fresh_process(fit, tmp_path / "1.npy", OMP_NUM_THREADS="1")
-    for n in ("2", "4"):  # more than the processors, too
+    for n in ("2", "4"):  # also more than there are cores
         threads = {"TF_NUM_INTRAOP_THREADS": n}
         other = fit_in_a_fresh_process(fit, tmp_path / "n.npy", **threads)
         assert_array_equal(other, proba)
@@ -178,7 +182,7 @@ def test_number_of_threads_does_not_matter(fit, tmp_path):
 # Augmentation
 
 
-def test_same_seed_same_bits_whatever_the_way(images, monkeypatch):
+def test_same_seed_gives_the_same_bits_in_memory_and_streamed(images, monkeypatch):
     X, y = images
     expected = cnn(augmenter=AUGMENTER).fit(X, y)
     proba = expected.predict_proba(X)
@@ -191,7 +195,7 @@ def test_same_seed_same_bits_whatever_the_way(images, monkeypatch):
     assert (other.predict_proba(X) != proba).any()
 
 
-def test_augmentation_depends_on_seed_epoch_and_image_only(images):
+def test_augmentation_depends_on_seed_epoch_and_index_only(images):
     X, _ = images
     data = image_data.ImageData(check_images(X), (24, 24), "bilinear", AUGMENTER)
     some = data.load().batch(np.array([3, 50, 8]), (7, 2))
@@ -204,7 +208,7 @@ def test_augmentation_depends_on_seed_epoch_and_image_only(images):
     assert (plain != some).any()
 
 
-def test_validation_and_prediction_are_never_augmented(images, monkeypatch):
+def test_only_training_images_are_augmented(images, monkeypatch):
     X, y = images
     calls = []
     original = ImageAugmenter.apply
@@ -257,7 +261,7 @@ numpy.save(folder / "proba.npy", model.predict_proba(numpy.load(folder / "X.npy"
     assert_array_equal(np.load(tmp_path / "proba.npy"), fitted.predict_proba(X))
 
 
-def test_a_broken_off_fit_goes_on(images, tmp_path):
+def test_aborted_fit_resumes(images, tmp_path):
     class PowerCut(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
@@ -282,10 +286,10 @@ def test_a_broken_off_fit_goes_on(images, tmp_path):
         ({"filters": 32}, "'filters' parameter"),
         ({"filters": (32, -1)}, "'filters' parameter"),
         ({"dense_units": 0}, "'dense_units' parameter"),
-        ({"augmenter": "post"}, "'augmenter' parameter"),
+        ({"augmenter": "flip"}, "'augmenter' parameter"),
         ({"interpolation": "cubic"}, "'interpolation' parameter"),
     ],
 )
-def test_wrong_parameters_are_named(images, parameters, message):
+def test_invalid_parameters_are_named(images, parameters, message):
     with pytest.raises(ValueError, match=message):
         cnn(**parameters).fit(*images)

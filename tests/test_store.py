@@ -1,4 +1,4 @@
-"""Tests of the feature store: round trips, damage, full disks, processes, kills."""
+"""Tests of the feature store: round trips, damage, full disks and concurrency."""
 
 import os
 import random
@@ -21,7 +21,7 @@ from skvision.exceptions import FeatureStoreError, SkvisionWarning
 SHAPE = (2048,)
 FILE_NAME = "features.sqlite3"
 
-# Every value follows from its key, so that a wrong one is noticed in any process.
+# Each value is derived from its key, so that any process can verify it.
 HELPERS = """
 import sys, time, warnings
 import numpy as np
@@ -47,7 +47,7 @@ def read(store, keys):
     return store.read(keys, dtype="float32", shape=SHAPE)
 
 
-def assert_right(features):
+def assert_values_match_keys(features):
     for key, value in features.items():
         expected = entry(int.from_bytes(key, "big"))[1]
         np.testing.assert_array_equal(value, expected)
@@ -73,7 +73,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def filled(tmp_path):
-    """A closed database with the entries 0 to 19."""
+    """Path of a closed database with the entries 0 to 19."""
     with FeatureStore(tmp_path) as store:
         store.write(entries(*range(20)))
     return tmp_path / FILE_NAME
@@ -104,7 +104,7 @@ def test_round_trip(store, dtype, shape):
     np.testing.assert_array_equal(result, value)
 
 
-def test_non_contiguous_arrays_are_stored_in_their_order(store):
+def test_non_contiguous_arrays_keep_their_order(store):
     value = np.arange(12, dtype="float32").reshape(3, 4).T[::2]
     store.write({b"key": value})
     result = store.read([b"key"], "float32", (2, 3))
@@ -121,7 +121,7 @@ def test_arrays_are_read_only_and_outlive_the_store(tmp_path):
     with FeatureStore(tmp_path) as store:
         store.write(entries(1))
         features = read(store, entries(1))
-    assert_right(features)
+    assert_values_match_keys(features)
     (value,) = features.values()
     with pytest.raises(ValueError, match="read-only"):
         value[0] = 1
@@ -136,15 +136,15 @@ def test_missing_keys_are_left_out(store):
     assert read(store, []) == {}
 
 
-def test_first_value_of_a_key_stays(store):
+def test_existing_entries_are_not_overwritten(store):
     store.write(entries(1))
     store.write({entry(1)[0]: np.zeros(SHAPE, "float32"), **entries(2)})
     features = read(store, entries(1, 2))
     assert len(features) == 2
-    assert_right(features)
+    assert_values_match_keys(features)
 
 
-def test_contains_more_keys_than_sqlite_has_variables(store):
+def test_more_keys_than_sqlite_allows_variables(store):
     value = np.zeros(1, "float32")
     keys = [i.to_bytes(20, "big") for i in range(45_000)]
     store._connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
@@ -153,31 +153,31 @@ def test_contains_more_keys_than_sqlite_has_variables(store):
     assert len(store.read(keys, "float32", (1,))) == 22_500
 
 
-def test_two_instances_see_each_other(tmp_path):
+def test_two_instances_see_the_same_entries(tmp_path):
     with FeatureStore(tmp_path) as one, FeatureStore(tmp_path) as two:
         one.write(entries(1))
         two.write(entries(2))
-        assert_right(read(one, entries(1, 2)))
+        assert_values_match_keys(read(one, entries(1, 2)))
         assert one.contains(entries(1, 2)) == two.contains(entries(1, 2))
         assert two.info().n_entries == 2
     assert os.listdir(tmp_path) == [FILE_NAME]
 
 
-def test_store_survives_closing(filled):
+def test_entries_are_there_after_reopening(filled):
     with FeatureStore(filled.parent) as store:
         features = read(store, entries(*range(20)))
     assert len(features) == 20
-    assert_right(features)
+    assert_values_match_keys(features)
     assert os.listdir(filled.parent) == [FILE_NAME]
 
 
-def test_use_after_close(store):
+def test_use_after_close_raises(store):
     store.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         store.contains(entries(1))
 
 
-def test_failing_write_stores_nothing_and_ends_its_transaction(store):
+def test_failed_write_is_rolled_back(store):
     store._connection.executescript(
         "CREATE TEMP TRIGGER stop BEFORE INSERT ON features WHEN NEW.key = x'02'"
         " BEGIN SELECT RAISE(ABORT, 'stopped'); END"
@@ -207,7 +207,7 @@ def test_home_folder_is_expanded(tmp_path, monkeypatch):
     assert (tmp_path / "features" / FILE_NAME).is_file()
 
 
-def test_relative_folder_stays_where_it_was(tmp_path, monkeypatch):
+def test_relative_folder_may_look_like_a_uri(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with FeatureStore("file:cache") as store:
         assert store.info().path == str(tmp_path / "file:cache" / FILE_NAME)
@@ -222,10 +222,11 @@ def test_cache_dir_that_cannot_be_a_folder(tmp_path, name):
         FeatureStore(tmp_path / name)
 
 
-# Foreign and damaged files
+# Files of other programs, and damaged files
 
 
 def make_foreign(path, kind):
+    """Write a file that is not a store of this version."""
     if kind == "text":
         path.write_text("These are not the features you are looking for.\n" * 50)
     elif kind == "other program":
@@ -250,7 +251,7 @@ def make_foreign(path, kind):
         ("newer format", "format version is 2, this skvision reads 1"),
     ],
 )
-def test_foreign_file_is_refused_and_untouched(tmp_path, kind, found):
+def test_foreign_file_raises_and_is_not_modified(tmp_path, kind, found):
     path = tmp_path / FILE_NAME
     make_foreign(path, kind)
     content = path.read_bytes()
@@ -265,10 +266,10 @@ def test_empty_file_becomes_a_store(tmp_path):
     (tmp_path / FILE_NAME).touch()
     with FeatureStore(tmp_path) as store:
         store.write(entries(1))
-        assert_right(read(store, entries(1)))
+        assert_values_match_keys(read(store, entries(1)))
 
 
-def test_log_of_a_deleted_database_is_not_replayed(tmp_path):
+def test_write_ahead_log_of_a_deleted_database_is_ignored(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     with FeatureStore(old) as store:
         store.write(entries(1))
@@ -281,7 +282,7 @@ def test_log_of_a_deleted_database_is_not_replayed(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
-def test_truncated_file(filled, part):
+def test_truncated_file_raises(filled, part):
     os.truncate(filled, int(filled.stat().st_size * part))
     message = r"features\.sqlite3' .*damaged: .*malformed.*Delete the file"
     with pytest.raises(FeatureStoreError, match=message):
@@ -290,25 +291,26 @@ def test_truncated_file(filled, part):
 
 
 def flip(path, position, mask=0xFF):
+    """Invert the bits of the mask in one byte of a file."""
     content = bytearray(path.read_bytes())
     content[position] ^= mask
     path.write_bytes(content)
 
 
-def test_flipped_byte_in_a_value(filled):
+def test_flipped_byte_in_a_value_raises(filled):
     flip(filled, filled.read_bytes().index(entry(7)[1][1000:1010].tobytes()))
     with FeatureStore(filled.parent) as store:
-        assert_right(read(store, entries(6, 8)))
+        assert_values_match_keys(read(store, entries(6, 8)))
         message = r"features\.sqlite3' .*does not match its checksum; clear_cache\(\)"
         with pytest.raises(FeatureStoreError, match=message):
             read(store, entries(7))
         assert store.clear() == 20
         store.write(entries(7))
-        assert_right(read(store, entries(7)))
+        assert_values_match_keys(read(store, entries(7)))
 
 
 def positions(path):
-    """60 bytes of the file: of its header, its schema, and all over it."""
+    """Return 60 positions in the header, in the schema and anywhere in the file."""
     rng = random.Random(0)
     size = path.stat().st_size
     schema = path.read_bytes().index(b"CREATE TABLE")
@@ -317,19 +319,19 @@ def positions(path):
 
 
 @pytest.mark.parametrize("mask", [0x01, 0xFF])
-def test_flipped_byte_anywhere_never_gives_wrong_features(filled, mask):
+def test_flipped_byte_never_returns_wrong_features(filled, mask):
     content = filled.read_bytes()
     n_errors = 0
     for position in positions(filled):
         flip(filled, position, mask)
         try:
             with warnings.catch_warnings():
-                # A flipped header can make a file that SQLite takes for read-only.
+                # With some changes of the header SQLite opens the file read-only.
                 warnings.simplefilter("ignore", SkvisionWarning)
                 with FeatureStore(filled.parent) as store:
-                    assert_right(read(store, entries(*range(20))))
+                    assert_values_match_keys(read(store, entries(*range(20))))
                     store.write(entries(*range(25)))
-                    assert_right(read(store, entries(*range(25))))
+                    assert_values_match_keys(read(store, entries(*range(25))))
         except FeatureStoreError:
             n_errors += 1
         for path in filled.parent.iterdir():
@@ -341,13 +343,13 @@ def test_flipped_byte_anywhere_never_gives_wrong_features(filled, mask):
 @pytest.mark.parametrize(
     ("dtype", "shape"), [("float16", SHAPE), ("float32", (2047,)), ("float32", ())]
 )
-def test_value_of_another_size(store, dtype, shape):
+def test_value_of_unexpected_size_raises(store, dtype, shape):
     store.write(entries(1))
     with pytest.raises(FeatureStoreError, match="has 8192 bytes, expected"):
         store.read(entries(1), dtype, shape)
 
 
-def test_swapped_values_are_noticed(filled):
+def test_swapped_values_raise(filled):
     with closing(sqlite3.connect(filled)) as connection, connection:
         value = connection.execute(
             "SELECT value, checksum FROM features WHERE key = ?", entry(2)[:1]
@@ -361,7 +363,7 @@ def test_swapped_values_are_noticed(filled):
             read(store, entries(1))
 
 
-def test_file_without_its_table(filled):
+def test_file_without_the_table_raises(filled):
     with closing(sqlite3.connect(filled)) as connection:
         connection.execute("DROP TABLE features")
     with FeatureStore(filled.parent) as store:
@@ -370,7 +372,7 @@ def test_file_without_its_table(filled):
                 action()
 
 
-def test_field_of_another_type(filled):
+def test_field_of_wrong_type_raises(filled):
     with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE features SET value = 'text'")
     with FeatureStore(filled.parent) as store:
@@ -378,7 +380,7 @@ def test_field_of_another_type(filled):
             read(store, entries(1))
 
 
-# Stores that cannot be written to
+# Failing writes
 
 
 def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
@@ -388,7 +390,7 @@ def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
         with pytest.warns(SkvisionWarning) as record:
             store.write(entries(*range(5, 50)))
         store.write(entries(60))
-        assert_right(read(store, entries(*range(61))))
+        assert_values_match_keys(read(store, entries(*range(61))))
         path = store.info().path
     (warning,) = record
     for part in (repr(path), "disk is full", "result is right, but not cached"):
@@ -400,7 +402,7 @@ def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
         assert store.info().n_entries == 6
 
 
-# A limit
+# Eviction
 
 
 def large(*numbers):
@@ -412,7 +414,7 @@ def present(store, n):
     return [i for i in range(n) if store.contains(large(i))]
 
 
-def test_oldest_entries_make_room_but_not_those_of_the_same_store(tmp_path):
+def test_oldest_entries_are_evicted_but_not_those_of_this_instance(tmp_path):
     limit = 1_000_000
     with FeatureStore(tmp_path, limit) as store:
         for i in range(0, 40, 4):
@@ -438,7 +440,7 @@ def test_oldest_entries_make_room_but_not_those_of_the_same_store(tmp_path):
     assert os.path.getsize(tmp_path / FILE_NAME) <= limit
 
 
-def test_a_limit_below_what_is_there_shrinks_the_file(tmp_path):
+def test_limit_below_the_current_size_shrinks_the_file(tmp_path):
     with FeatureStore(tmp_path) as store:
         store.write(large(*range(50)))
     with FeatureStore(tmp_path, 800_000) as store:
@@ -447,7 +449,7 @@ def test_a_limit_below_what_is_there_shrinks_the_file(tmp_path):
     assert os.path.getsize(tmp_path / FILE_NAME) <= 800_000
 
 
-def test_write_to_a_read_only_store(filled):
+def test_read_only_store_gives_one_warning(filled):
     with FeatureStore(filled.parent) as store:
         store._connection.execute("PRAGMA query_only = ON")
         with pytest.warns(SkvisionWarning, match="takes no new features.*readonly"):
@@ -459,7 +461,7 @@ def test_write_to_a_read_only_store(filled):
         assert store.info().n_entries == 20
 
 
-def test_lock_that_does_not_come_free(filled):
+def test_write_to_a_locked_store_warns(filled):
     with FeatureStore(filled.parent) as one, FeatureStore(filled.parent) as two:
         one._connection.execute("BEGIN IMMEDIATE")
         two._connection.execute("PRAGMA busy_timeout = 10")
@@ -468,10 +470,10 @@ def test_lock_that_does_not_come_free(filled):
         features = read(two, entries(*range(20)))
         one._connection.execute("ROLLBACK")
     assert len(features) == 20
-    assert_right(features)
+    assert_values_match_keys(features)
 
 
-def test_reads_that_fail_give_one_warning(filled):
+def test_failed_reads_give_one_warning(filled):
     with FeatureStore(filled.parent) as store:
         # Without WAL a writer locks readers out.
         store._connection.execute("PRAGMA journal_mode = DELETE")
@@ -483,7 +485,7 @@ def test_reads_that_fail_give_one_warning(filled):
                 assert store.contains(entries(1)) == set()
                 store.write(entries(30))
         assert len(record) == 1
-        assert_right(read(store, entries(1)))
+        assert_values_match_keys(read(store, entries(1)))
 
 
 UNWRITABLE = """
@@ -508,7 +510,7 @@ with warnings.catch_warnings(record=True) as record:
 
 
 @pytest.mark.parametrize(("n_entries", "cache_dir"), [(20, "."), (0, "new")])
-def test_open_where_no_file_can_be_written(filled, n_entries, cache_dir):
+def test_open_when_no_file_can_be_written(filled, n_entries, cache_dir):
     pytest.importorskip("resource")
     content = filled.read_bytes()
     output = run(UNWRITABLE, filled.parent / cache_dir)
@@ -521,7 +523,7 @@ def test_open_where_no_file_can_be_written(filled, n_entries, cache_dir):
 
 def test_unwritable_folder(filled):
     if not hasattr(os, "geteuid") or os.geteuid() == 0:
-        pytest.skip("needs a user whom a folder can be closed to")
+        pytest.skip("needs a user who is subject to folder permissions")
     filled.parent.chmod(0o555)
     try:
         with FeatureStore(filled.parent) as store:
@@ -535,7 +537,7 @@ def test_unwritable_folder(filled):
 # info and clear
 
 
-def test_info(tmp_path):
+def test_info_reports_path_and_size(tmp_path):
     with FeatureStore(tmp_path) as store:
         empty = store.info()
         store.write(entries(*range(10)))
@@ -545,7 +547,7 @@ def test_info(tmp_path):
     assert full.n_bytes >= empty.n_bytes + 10 * 8192
 
 
-def test_clear_removes_everything_and_shrinks_the_file(filled):
+def test_clear_removes_all_entries_and_shrinks_the_file(filled):
     before = filled.stat().st_size
     with FeatureStore(filled.parent) as store:
         assert store.clear() == 20
@@ -555,14 +557,14 @@ def test_clear_removes_everything_and_shrinks_the_file(filled):
     assert filled.stat().st_size < before / 4
 
 
-def test_clear_keeps_the_newest(filled):
+def test_clear_keeps_the_newest_entries(filled):
     before = filled.stat().st_size
     with FeatureStore(filled.parent) as store:
         store.write(entries(*range(100, 105)))
         assert store.clear(max_bytes=8 * 8192 - 1) == 18
         kept = set(entries(18, 19, *range(100, 105)))
         assert store.contains(entries(*range(105))) == kept
-        assert_right(read(store, kept))
+        assert_values_match_keys(read(store, kept))
         assert store.clear(max_bytes=7 * 8192) == 0
         store.write(entries(0))
         assert store.clear(max_bytes=8192) == 7
@@ -580,7 +582,7 @@ def test_threads_share_an_instance(store):
         try:
             for i in range(40):
                 store.write(entries((i + offset) % 20))
-                assert_right(read(store, entries(*range(20))))
+                assert_values_match_keys(read(store, entries(*range(20))))
         except BaseException as error:
             failures.append(error)
 
@@ -611,14 +613,14 @@ print(n_read)
 """
 
 
-def test_processes_write_read_and_clear_at_once(tmp_path):
+def test_concurrent_writes_reads_and_clears(tmp_path):
     processes = [start(WORKER, tmp_path, i, 2) for i in range(4)]
     for process in processes:
         output, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors.decode()
         assert int(output) > 0
     with FeatureStore(tmp_path) as store:
-        assert_right(read(store, entries(*range(20))))
+        assert_values_match_keys(read(store, entries(*range(20))))
     assert os.listdir(tmp_path) == [FILE_NAME]
 
 
@@ -632,7 +634,7 @@ with FeatureStore(cache_dir) as store:
 
 
 @pytest.mark.parametrize("n_rounds", [1, pytest.param(10, marks=pytest.mark.slow)])
-def test_processes_create_a_store_at_once(tmp_path, n_rounds):
+def test_concurrent_creation(tmp_path, n_rounds):
     for i in range(n_rounds):
         cache_dir = tmp_path / str(i)
         moment = time.time() + 1.5
@@ -655,7 +657,7 @@ with FeatureStore(sys.argv[1]) as store:
 
 
 def kill_in_a_write(cache_dir, first, delay):
-    """Return the number up to which the killed writer confirmed its entries."""
+    """Return the end of the range that the killed writer had confirmed."""
     process = start(WRITER, cache_dir, first)
     confirmed = process.stdout.readline()
     time.sleep(delay)
@@ -667,7 +669,7 @@ def kill_in_a_write(cache_dir, first, delay):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("n_rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
-def test_kill_9_loses_nothing_that_was_confirmed(tmp_path, n_rounds):
+def test_kill_9_loses_no_confirmed_entries(tmp_path, n_rounds):
     rng = random.Random(0)
     confirmed = []
     for i in range(n_rounds):
@@ -679,8 +681,8 @@ def test_kill_9_loses_nothing_that_was_confirmed(tmp_path, n_rounds):
             keys = entries(*confirmed[some : some + 1000])
             features = read(store, keys)
             assert set(features) == set(keys)
-            assert_right(features)
+            assert_values_match_keys(features)
         n_unconfirmed = store.info().n_entries - len(confirmed)
-    # At most the one batch that was committed, but not confirmed any more.
+    # At most one batch per kill was committed but not yet confirmed.
     assert n_unconfirmed in range(0, 8 * n_rounds + 1, 8)
     assert os.listdir(tmp_path) == [FILE_NAME]
