@@ -1,6 +1,6 @@
 """VGG16's convolution base as a transformer from image paths to features."""
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import numpy as np
 from sklearn.base import (
@@ -258,8 +258,9 @@ class VGG16BottleneckTransformer(
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
             n_views = len(extraction.views)
-            for indices, view_features in extraction.stream():
-                features[indices] += view_features / n_views
+            with closing(extraction.stream()) as stream:
+                for indices, view_features in stream:
+                    features[indices] += view_features / n_views
         return features
 
     def cache_info(self):
@@ -332,7 +333,7 @@ class VGG16BottleneckTransformer(
             from skvision._nets import builders
 
             extractor = builders.vgg16_extractor(self.weights, *network)
-            return extractor, builders.rows_per_pass(self.batch_size)
+            return extractor, builders.max_rows_per_pass(self.batch_size)
 
         def progress(n_rows):
             from skvision._nets import builders

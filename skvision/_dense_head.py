@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from skvision._training.base import ArrayData, BaseNetworkClassifier
+from skvision._training.base import BaseNetworkClassifier
+from skvision._training.data import ArrayData
 from skvision._utils.validation import TRAINING_CONSTRAINTS, check_units
 
 __all__ = ["DenseHeadClassifier"]

@@ -1,5 +1,6 @@
 """VGG16 with its last blocks trained on the user's images."""
 
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -12,7 +13,8 @@ from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
 from skvision._features.store import FeatureStore
 from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
-from skvision._training.base import ArrayData, BaseNetworkClassifier
+from skvision._training.base import BaseNetworkClassifier, Start
+from skvision._training.data import ArrayData
 from skvision._training.frozen_maps import FrozenMaps
 from skvision._training.image_data import ImageData, predicted_views
 from skvision._utils.validation import (
@@ -399,6 +401,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             shape=self._shape_of_maps(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
+            is_seeded=self.random_state not in (None, np.random),
             indices=np.arange(len(images)),
             max_bytes=self.max_cache_bytes,
         )
@@ -438,24 +441,30 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             bool(self.normalize_features),
         )
 
-    def _prepare(self, state, network, train, validation, seed, checkpoints):
-        """Start from VGG16's weights, and a head that is trained on its features."""
+    def _start(self, network, train, validation, seed):
+        """Start from VGG16's weights, and a head that was trained on its features."""
+        former = self._former_state(network)
+        if former.weights is not None:
+            return Start(former)
         n_frozen, weights = self._vgg16_weights()
         blocks = weights[n_frozen:]
         data = [
             part and (self._features(part[0], blocks), *part[1:])
             for part in (train, validation)
         ]
-        head, is_done = self._train_head(network, *data, seed, checkpoints)
-        state.weights = blocks + head.weights
-        state.earlier = head.history
-        if validation is not None:  # it may turn out that nothing is better than this
+        head, is_complete, checkpoint = self._train_head(network, *data, seed)
+        state = replace(former, weights=blocks + head.weights, earlier=head.history)
+        if validation is not None:  # fine-tuning may not improve on the head alone
             accuracy, loss = (
                 head.history[f"val_{m}"][-1] for m in ("accuracy", "loss")
             )
-            state.best_score, state.best_epoch = (accuracy, -loss), 0
-            state.best_weights = state.weights
-        return is_done
+            state = replace(
+                state,
+                best_score=(accuracy, -loss),
+                best_epoch=0,
+                best_weights=state.weights,
+            )
+        return Start(state, is_complete, (checkpoint,))
 
     def _vgg16_weights(self):
         """Return all weights of VGG16, and how many of the arrays are frozen."""
@@ -466,43 +475,35 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return len(weights) - 2 * sum(n for n, _ in trained), weights
 
     def _features(self, data, blocks):
-        from skvision._nets import programs
+        from skvision._nets.program_pool import predict_logits
 
-        network = "vgg16_top", *self._top()
-        features = programs.predict_logits(network, blocks, data, self.batch_size)
-        return ArrayData(features)
+        return ArrayData(predict_logits(("vgg16_top", *self._top()), blocks, data))
 
-    def _train_head(self, network, train, validation, seed, checkpoints):
-        """Return the state after the training, and whether all of it was done."""
+    def _train_head(self, network, train, validation, seed):
+        """Train the head on the features of VGG16, as `_run_phase` does."""
         from skvision._nets.optimizers import optimizer_config
-        from skvision._training import loop
+        from skvision._training.loop import TrainingState
 
-        head = "dense_head", train[0].X.shape[1], *network[2:]
-        optimizer = optimizer_config("rmsprop", self.head_learning_rate)
-        state = loop.TrainingState()
-        content = (*head, "head", self.head_epochs, self.head_learning_rate)
-        checkpoint = self._checkpoint(content, train, validation, state, seed)
-        checkpoints.append(checkpoint)
-        plan = self._plan(
-            network=head,
-            data=train,
-            validation=validation,
-            seed=seed,
-            optimizer=optimizer,
+        return self._run_phase(
+            ("dense_head", train[0].X.shape[1], *network[2:]),
+            train,
+            validation,
+            seed,
+            TrainingState(),
+            optimizer=optimizer_config("rmsprop", self.head_learning_rate),
             first_epoch=0,
             epochs=self.head_epochs,
             learning_rate_schedule="constant",
-            checkpoint=checkpoint,
             early_stopping=False,
+            checkpoint_key=("head", self.head_epochs, self.head_learning_rate),
         )
-        return state, loop.train(plan, state)
 
-    def _former_fit(self, network):
-        former = super()._former_fit(network)
-        if former:
-            former["earlier"] = former["history"]["head"]
-            former["history"] = former["history"]["fine_tuning"]
-        return former
+    def _former_results(self):
+        return {
+            "weights": self._weights,
+            "history": self.history_["fine_tuning"],
+            "earlier": self.history_["head"],
+        }
 
     def _fitted_attributes(self, network, classes, state):
         return super()._fitted_attributes(network, classes, state) | {
@@ -532,11 +533,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         effect on the classifier.
         """
         check_is_fitted(self)
-        from skvision._nets import programs
+        from skvision._nets.programs import build_model
 
         top = (*self._image_size(), 3), N_BLOCKS, *self._network[1][2:]
         n_frozen, weights = self._vgg16_weights()
-        return programs.build_model(
+        return build_model(
             ("fine_tuned_vgg", top, *self._network[2:]),
             weights[:n_frozen] + self._weights,
             self.dropout,

@@ -1,12 +1,15 @@
 """Tests of Keras and scikit-learn callbacks, and of verbose."""
 
 import pickle
+import threading
 
 import keras
 import numpy as np
 import pytest
 from _heads import data, head
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 
 class Stopper(keras.callbacks.Callback):
@@ -24,10 +27,9 @@ def test_keras_callbacks():
     before = head().fit(X, y)
     stopper = Stopper()
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
-    classifier = head(callbacks=[stopper, Stopper]).fit(X, y)
+    classifier = head(callbacks=[lambda: stopper, Stopper]).fit(X, y)
     assert classifier.n_iter_ == 3
     assert stopper.epochs == [(i, ["accuracy", "loss"]) for i in range(3)]
-    assert pickle.loads(pickle.dumps(classifier)).n_iter_ == 3
     frozen = head(callbacks=[schedule]).fit(X, y)
     one = head(callbacks=[schedule], epochs=1).fit(X, y)
     assert_array_equal(frozen.predict_proba(X), one.predict_proba(X))
@@ -35,18 +37,68 @@ def test_keras_callbacks():
     assert head().fit(X, y).history_ == before.history_
 
 
-class ReplaceLearningRate(keras.callbacks.Callback):
-    def on_train_begin(self, logs=None):
-        decay = keras.optimizers.schedules.CosineDecay(0.01, 10)
-        self.model.optimizer.learning_rate = decay
-
-
-def test_program_modified_by_a_callback_is_not_reused():
+def test_fit_uses_copies_of_callbacks():
     X, y = data()
-    before = head().fit(X, y)
-    with pytest.raises(ValueError, match="'callbacks' exchanged a part of the model"):
-        head(callbacks=[ReplaceLearningRate]).fit(X, y)
-    assert head().fit(X, y).history_ == before.history_
+    stopper = Stopper()
+    for _ in range(2):
+        assert head(callbacks=[stopper]).fit(X, y).n_iter_ == 3
+    assert stopper.epochs == []
+
+
+def log_to_csv(folder):
+    return keras.callbacks.CSVLogger(folder / "log.csv")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        log_to_csv,
+        lambda folder: keras.callbacks.BackupAndRestore(folder / "backup"),
+        lambda folder: keras.callbacks.ModelCheckpoint(folder / "model.keras"),
+        lambda folder: keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+        lambda folder: keras.callbacks.ReduceLROnPlateau("loss"),
+        lambda folder: Stopper(),
+    ],
+)
+def test_fit_leaves_callbacks_that_can_be_copied_and_saved(make, tmp_path):
+    X, y = data()
+    classifier = head(callbacks=[make(tmp_path)]).fit(X, y)
+    expected = classifier.predict_proba(X)
+    assert_array_equal(clone(classifier).fit(X, y).predict_proba(X), expected)
+    loaded = pickle.loads(pickle.dumps(classifier))
+    assert_array_equal(loaded.predict_proba(X), expected)
+    assert_array_equal(loaded.fit(X, y).predict_proba(X), expected)
+    assert cross_val_score(classifier, X, y, cv=2).min() > 0.5
+    search = GridSearchCV(classifier, {"dropout": [0.1]}, cv=2).fit(X, y)
+    pickle.loads(pickle.dumps(search)).best_estimator_.predict(X)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        ("EarlyStopping", r"callbacks\[0\] must be an instance of keras.callbacks"),
+        (object(), r"callbacks\[0\] must be an instance of keras.callbacks"),
+        (dict, r"callbacks\[0\] must be a keras.callbacks.Callback.*returned {}"),
+    ],
+)
+def test_what_is_no_callback_is_an_error(callback, message):
+    X, y = data()
+    with pytest.raises(ValueError, match=message):
+        head(callbacks=[callback]).fit(X, y)
+
+
+def test_callback_that_cannot_be_copied_is_an_error():
+    class Locked(keras.callbacks.Callback):
+        lock = property(lambda self: self._lock)
+
+        def __init__(self):
+            super().__init__()
+            self._lock = threading.Lock()
+
+    X, y = data()
+    with pytest.raises(ValueError, match=r"callbacks\[0\], a Locked, cannot be copied"):
+        head(callbacks=[Locked()]).fit(X, y)
+    head(callbacks=[Locked], epochs=1).fit(X, y)
 
 
 def test_keras_early_stopping_maximizes_accuracy():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skvision._nets import layers, programs
+from skvision._nets import layers, program_pool, programs
 from skvision._training import loop
 
 
@@ -89,10 +89,10 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
         )
         classifier.fit(X, y).predict(X)
     assert len(built) == 2  # one for training, one for prediction
-    for units in range(3, 3 + programs.MAX_IDLE_PROGRAMS + 3):
+    for units in range(3, 3 + program_pool.MAX_IDLE_KEYS + 3):
         head(hidden_units=(units,), epochs=1).fit(X, y)
-    idle = sum(len(programs) for programs in programs._idle.values())
-    assert idle <= programs.MAX_IDLE_PROGRAMS + 3
+    idle = sum(len(programs) for programs in program_pool._idle.values())
+    assert idle <= program_pool.MAX_IDLE_KEYS + 3
 
 
 @pytest.mark.slow

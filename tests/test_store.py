@@ -15,7 +15,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from skvision._features.store import FeatureStore, content_digest
+from skvision._features.store import FeatureStore
+from skvision._utils.files import content_digest
 from skvision.exceptions import FeatureStoreError, SkvisionWarning
 
 SHAPE = (2048,)
@@ -393,7 +394,7 @@ def test_full_disk_gives_one_warning_and_no_partial_batch(tmp_path):
         assert_values_match_keys(read(store, entries(*range(61))))
         path = store.info().path
     (warning,) = record
-    for part in (repr(path), "disk is full", "result is right, but not cached"):
+    for part in (repr(path), "disk is full", "result is correct, but not cached"):
         assert part in str(warning.message)
     assert warning.filename == __file__
     with FeatureStore(tmp_path) as store:
@@ -452,7 +453,7 @@ def test_limit_below_the_current_size_shrinks_the_file(tmp_path):
 def test_read_only_store_gives_one_warning(filled):
     with FeatureStore(filled.parent) as store:
         store._connection.execute("PRAGMA query_only = ON")
-        with pytest.warns(SkvisionWarning, match="takes no new features.*readonly"):
+        with pytest.warns(SkvisionWarning, match="cannot store new features.*readonly"):
             store.write(entries(30))
         store.write(entries(30))
         assert store.contains(entries(1, 30)) == set(entries(1))
@@ -465,7 +466,7 @@ def test_write_to_a_locked_store_warns(filled):
     with FeatureStore(filled.parent) as one, FeatureStore(filled.parent) as two:
         one._connection.execute("BEGIN IMMEDIATE")
         two._connection.execute("PRAGMA busy_timeout = 10")
-        with pytest.warns(SkvisionWarning, match="takes no new features.*locked"):
+        with pytest.warns(SkvisionWarning, match="cannot store new features.*locked"):
             two.write(entries(30))
         features = read(two, entries(*range(20)))
         one._connection.execute("ROLLBACK")
@@ -528,7 +529,7 @@ def test_unwritable_folder(filled):
     try:
         with FeatureStore(filled.parent) as store:
             assert len(read(store, entries(*range(20)))) == 20
-            with pytest.warns(SkvisionWarning, match="takes no new features"):
+            with pytest.warns(SkvisionWarning, match="cannot store new features"):
                 store.write(entries(30))
     finally:
         filled.parent.chmod(0o755)

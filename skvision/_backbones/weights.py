@@ -9,6 +9,7 @@ import numpy as np
 from skvision._backbones.imagenet import load_imagenet
 from skvision._backbones.vgg16 import LAYER_DIGESTS, combined_digest, layer_digest
 from skvision._backbones.weights_files import collect_layers, one_line, read_file
+from skvision._utils.files import file_version
 from skvision.exceptions import WeightsNotFoundError
 
 _RANDOM_SEED = 0
@@ -110,7 +111,11 @@ def weights_digest(weights):
     if isinstance(weights, str) and weights == "imagenet":
         return combined_digest(LAYER_DIGESTS.values())
     path = _checked_path(weights)
-    return _file_digest(path, _file_key(path))
+    try:
+        version = file_version(path)
+    except OSError:  # `_load_path` raises the error
+        version = None
+    return _digest_now(path) if version is None else _digest_of_version(path, version)
 
 
 def digest_as_fitted(weights, fitted):
@@ -151,21 +156,15 @@ def _random_weights():
     return collect_layers(draw)
 
 
-def _file_key(path):
-    """Return a key that changes with the file, or None if it is inaccessible."""
-    try:
-        status = os.stat(path)
-    except OSError:  # `_load_path` raises the error
-        return None
-    # Includes the change time, since `cp -p` over a file keeps all the others.
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+def _digest_now(path):
+    """Return the digest of the layers that the file has now."""
+    layers = _load_path(path)
+    return combined_digest(layer_digest(name, layers[name]) for name in layers)
 
 
 @functools.lru_cache(maxsize=32)
-def _file_digest(path, key):
-    """Return the digest of a file's layers, cached until its key changes."""
-    layers = _load_path(path)
-    return combined_digest(layer_digest(name, layers[name]) for name in layers)
+def _digest_of_version(path, version):
+    return _digest_now(path)
 
 
 def _load_path(path):

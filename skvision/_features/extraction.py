@@ -1,7 +1,7 @@
 """Images through a frozen network, each one only once.
 
-The way of the data: bytes -> digest -> in the store? -> decoded -> view -> network ->
-store. Nothing here knows the network: it is handed over as a function.
+Data flow: bytes -> digest -> cache hit? or else decoded -> view -> network -> store.
+Nothing here knows the network: it is passed as a function.
 """
 
 import functools
@@ -10,12 +10,14 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from skvision._features.store import FeatureStore, content_digest
+from skvision._features.store import FeatureStore
+from skvision._utils.files import content_digest
 from skvision._utils.parallel import chunks, map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 
@@ -24,7 +26,7 @@ __all__ = ["Extraction"]
 
 @dataclass(frozen=True)
 class Extraction:
-    """How images become features, and what of it their address in a store must hold.
+    """How images become features, and what identifies these in a store.
 
     Attributes
     ----------
@@ -34,17 +36,17 @@ class Extraction:
         How they are decoded.
     views : dict of str to callable
         Name of a view to a function from a decoded image to the image that the network
-        sees. The features of each view are computed and stored on their own.
+        sees. The features of each view are computed and stored separately.
     load_network : callable
         Returns the network, a function from uint8 images (rows, height, width, 3) to
-        features (rows, n_features), and the one number of rows that it is called with.
-        Not called where the store has everything: then TensorFlow is not started.
+        features (rows, n_features), and the largest number of rows in a pass. Not
+        called if everything is in the store: then TensorFlow is not started.
     settings : str
-        All that changes the features, but for the image and its view.
+        All that changes the features, except for the image and its view.
     n_features, dtype
         Of the features of one view.
     batch_size : int
-        Rows that are written to the store in one transaction.
+        Rows that are read from the store, or written to it, in one transaction.
     store : FeatureStore or None
     progress : callable
         From the number of rows to compute to an object with ``add(n)``.
@@ -63,22 +65,27 @@ class Extraction:
     progress: Callable
 
     def stream(self):
-        """Yield `(indices, features)`: one view's features, and the images with it."""
+        """Yield `(indices, features)`: features of one view, and the images with it."""
         rows = self._rows()
-        if self.store is None:
-            missing = list(rows)
-        else:
-            present = self.store.contains(rows)
-            missing = [key for key in rows if key not in present]
-            stored = [key for key in rows if key in present]
-            for keys in chunks(stored, self.batch_size):
-                found = self._read(keys)
-                # Another process may have cleared the store in between.
-                missing += [key for key in keys if key not in found]
-                for key, features in found.items():
-                    yield rows[key][1], features
+        missing = self._missing(rows)
+        for keys in chunks([k for k in rows if k not in missing], self.batch_size):
+            found = self._read(keys)
+            # Another process may have cleared the store in the meantime.
+            missing.update(dict.fromkeys(key for key in keys if key not in found))
+            for key, features in found.items():
+                yield rows[key][1], features
         if missing:
-            yield from self._computed(rows, missing)
+            with closing(self._computed(rows, list(missing))) as computed:
+                yield from computed
+
+    def fill(self):
+        """Compute what is not in the store, until that is full; read nothing."""
+        rows = self._rows()
+        if missing := self._missing(rows):
+            with closing(self._computed(rows, list(missing))) as computed:
+                for _ in computed:
+                    if self.store.is_full:
+                        return
 
     def fetch(self, pairs):
         """Return the features of some pairs (index, view), one row each.
@@ -93,7 +100,8 @@ class Extraction:
             if key not in found
         }
         if missing:
-            network, n_rows = self.load_network()
+            network, max_rows = self.load_network()
+            n_rows = rows_per_pass(len(missing), max_rows)
             for chunk in chunks(list(missing.values()), n_rows):
                 computed = self._run(network, n_rows, chunk)
                 self._write(computed)
@@ -102,16 +110,17 @@ class Extraction:
 
     @functools.cached_property
     def digests(self):
-        """Of the content of each image; without a store its number, unread."""
+        """Digest of each image's content; without a store its number, unread."""
         if self.store is None:
             return range(len(self.images))
         with ThreadPoolExecutor(n_threads()) as pool:
-            digest = lambda i: content_digest(self.images.read_bytes(i))  # noqa: E731
-            return list(map_ahead(pool, digest, range(len(self.images)), 16))
+            indices = range(len(self.images))
+            return list(map_ahead(pool, self.images.digest, indices, 16))
 
-    def on_images_of(self, other, views):
-        """This extraction of other views, with what `other` knows of its images."""
-        varied = replace(self, images=other.images, store=other.store, views=views)
+    def on_images_of(self, other, views, store=None):
+        """Return this extraction with other views, on the images of `other`."""
+        store = store or other.store
+        varied = replace(self, images=other.images, store=store, views=views)
         vars(varied)["digests"] = other.digests
         return varied
 
@@ -124,6 +133,11 @@ class Extraction:
                 rows.setdefault(key, (view, []))[1].append(index)
         return rows
 
+    def _missing(self, rows):
+        """Return the keys of rows that are not in the store, as a dict in order."""
+        present = () if self.store is None else self.store.contains(rows)
+        return dict.fromkeys(key for key in rows if key not in present)
+
     def _key(self, digest, view):
         if self.store is None:
             return digest, view
@@ -134,7 +148,8 @@ class Extraction:
 
     def _computed(self, rows, missing):
         """Yield as `stream` does, from the network, and write to the store."""
-        network, n_rows = self.load_network()
+        network, max_rows = self.load_network()
+        n_rows = rows_per_pass(len(missing), max_rows)
         progress = self.progress(len(missing))
         todo = _in_own_order(chunks(missing, n_rows))
         unsaved = {}
@@ -142,11 +157,15 @@ class Extraction:
         def run(chunk):
             return self._run(network, n_rows, [(key, *rows[key]) for key in chunk])
 
-        # One thread more than cores: while some wait for a file or for each other, the
+        # One more thread than cores: while some wait for a file or for each other, the
         # network has work. The forward pass itself uses all threads it may.
-        with ThreadPoolExecutor(n_threads() + 1) as pool:
+        n_workers = n_threads() + 1
+        with (
+            ThreadPoolExecutor(n_workers) as pool,
+            closing(map_ahead(pool, run, todo, 2 * n_workers)) as results,
+        ):
             try:
-                for result in map_ahead(pool, run, todo, 2 * (n_threads() + 1)):
+                for result in results:
                     unsaved.update(result)
                     for key, features in result.items():
                         yield rows[key][1], features
@@ -155,7 +174,7 @@ class Extraction:
                         unsaved = {}
                     progress.add(len(result))
             finally:
-                # Also after an unreadable image or Ctrl-C: what is paid for is kept.
+                # Also after an unreadable image or Ctrl-C: keep what was computed.
                 self._write(unsaved)
 
     def _write(self, features):
@@ -164,7 +183,7 @@ class Extraction:
 
     def _run(self, network, n_rows, chunk):
         """Features of a chunk of (key, view, indices): read, decode, forward."""
-        # Another process may have come by since `stream` looked.
+        # Another process may have computed some of them in the meantime.
         keys = [key for key, _, _ in chunk]
         found = {} if self.store is None else self._read(keys)
         todo = [row for row in chunk if row[0] not in found]
@@ -190,12 +209,17 @@ class Extraction:
         return self.images.decode(index, data, self.image_size, self.interpolation)
 
 
-def _in_own_order(pieces):
-    """`pieces`, in a worker in an order that no other worker has.
+def rows_per_pass(n, max_rows):
+    """Return the rows of each pass of `n` images: all alike, and hardly any padding."""
+    return -(-n // -(-n // max_rows))
 
-    Workers of a search ask for the same images at the same time. Each looks in the
-    store before it computes a piece; if all walked in step they would all compute
-    everything, in different orders they share the work.
+
+def _in_own_order(pieces):
+    """Return `pieces`, in a worker process in an order that no other worker has.
+
+    Workers of a search need the same images at the same time. Each looks in the store
+    before it computes a piece: in the same order, all of them would compute everything;
+    in different orders, they share the work.
     """
     in_main = (
         multiprocessing.current_process().name == "MainProcess"

@@ -1,4 +1,4 @@
-"""SQLite for the feature store: open, create, check, shrink, tell errors apart."""
+"""SQLite for the feature store: open, create, check, evict, classify errors."""
 
 import os
 import sqlite3
@@ -13,11 +13,11 @@ from skvision.exceptions import FeatureStoreError
 _APPLICATION_ID = 0x736B7669  # "skvi"
 _FORMAT = 1
 _NEW = (0, 0, 0)  # what _identity finds in an empty file
-_LOCK_TIMEOUT = 60.0  # seconds
+_LOCK_TIMEOUT = 5.0  # seconds; a transaction takes some milliseconds
 _REMEDY = "Delete the file (if nobody else needs it) or choose another cache_dir."
 
-# A rowid table with an index on the key, not WITHOUT ROWID: large values in the tree
-# of the keys would slow every look-up, and `clear` needs the order of insertion.
+# A rowid table with an index on the key, not WITHOUT ROWID: large values in the B-tree
+# of the keys would slow down look-ups, and `clear` needs the order of insertion.
 _SCHEMA = """
 CREATE TABLE features (
     id INTEGER PRIMARY KEY,
@@ -25,8 +25,8 @@ CREATE TABLE features (
     value BLOB NOT NULL,
     checksum BLOB NOT NULL
 )"""
-# Of 4, 8 and 16 KiB the only size without a bad case: for values of 2 to 98 KiB the
-# file is at most 1.4 times as large as the values (the other two: up to 2.0 times).
+# For values of 2 to 98 KiB the file is at most 1.4 times as large as the values; with
+# pages of 4 or 16 KiB it is up to 2.0 times as large.
 _PAGE_SIZE = 8192
 
 _DELETE_OLDEST = """
@@ -41,9 +41,9 @@ DELETE FROM features WHERE id IN (
     SELECT id FROM features WHERE id <= ? ORDER BY id LIMIT 4
 )"""
 
-# Codes that blame the circumstances. All else that SQLite reports ("malformed", "not
-# a database", "no such table") is damage to the file.
-_CIRCUMSTANCES = {
+# Errors of the environment. Everything else ("malformed", "not a database", "no such
+# table") means that the file is damaged.
+_ENVIRONMENT_ERRORS = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -57,23 +57,23 @@ _CIRCUMSTANCES = {
 
 
 def file_size(path):
-    """Size in bytes, 0 for a file that is not there."""
+    """Return the size in bytes, 0 for a file that is missing or inaccessible."""
     try:
         return os.stat(path).st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
-def is_circumstance(error):
-    """Tell a full disk, missing right or lock from damage to the file."""
-    # Errors of Python's own (text that is not UTF-8) have no code: damage.
+def is_environment_error(error):
+    """Return whether an error is a full disk, a missing permission or a lock."""
+    # Errors of the sqlite3 module itself (text that is not UTF-8) have no code.
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _CIRCUMSTANCES
+    return code is not None and code & 0xFF in _ENVIRONMENT_ERRORS
 
 
 @contextmanager
 def damage_reported(path):
-    """Turn SQLite's errors about the content of the file into FeatureStoreError."""
+    """Convert SQLite's errors about the content of the file to FeatureStoreError."""
     try:
         yield
     except sqlite3.ProgrammingError:
@@ -98,17 +98,17 @@ def transaction(connection, kind="IMMEDIATE"):
 
 
 def open_database(path):
-    """Return a connection, and the error that forbids to write or None."""
+    """Return a connection, and the error that prevents writing or None."""
     try:
         return _connect(path, _prepare), None
     except sqlite3.OperationalError as error:
-        if not is_circumstance(error):
+        if not is_environment_error(error):
             raise
         return _connect_read_only(path), error
 
 
 def _connect(database, prepare, uri=False):
-    """Connect and call `prepare`; if that fails, leave no connection open."""
+    """Connect and call `prepare`; close the connection if that fails."""
     connection = sqlite3.connect(
         database,
         timeout=_LOCK_TIMEOUT,
@@ -125,36 +125,36 @@ def _connect(database, prepare, uri=False):
 
 
 def _connect_read_only(path):
-    """Connect to a file that cannot be written to, or to an empty stand-in."""
-    # SQLite reads a WAL database without a right to write only as "immutable", which
-    # is safe as long as nobody else writes: then there would be a log.
+    """Connect to a read-only file, or to an empty database in memory."""
+    # Without write permission, SQLite reads a WAL database only as "immutable": this
+    # is safe if nobody else writes, for otherwise there would be a log.
     if file_size(path) and not file_size(path + "-wal"):
         try:
             return _connect(f"{Path(path).as_uri()}?immutable=1", _check, uri=True)
         except sqlite3.OperationalError as error:
-            if not is_circumstance(error):
+            if not is_environment_error(error):
                 raise
     return _connect(":memory:", lambda connection: connection.execute(_SCHEMA))
 
 
 def _prepare(connection):
-    """Create the database if it is new, check it, and set the connection up."""
+    """Create the database if it is new, check it, and configure the connection."""
     with transaction(connection, "DEFERRED"):
         is_new = _identity(connection) == _NEW
     if is_new:
         _create(connection)
     _check(connection)
     if _enter_wal(connection) == "wal":
-        # Without WAL, less than FULL could damage the file in a power failure.
+        # Without WAL, NORMAL could damage the file in a power failure.
         connection.execute("PRAGMA synchronous = NORMAL")
-    # Some builds overwrite what is deleted, which only costs time here.
+    # Some builds overwrite deleted content, which only takes time here.
     connection.execute("PRAGMA secure_delete = OFF")
 
 
 def _enter_wal(connection):
-    """Ask for WAL mode and return the mode that the file is in now."""
-    # Processes that switch a new file at the same moment block each other; SQLite
-    # then reports BUSY without a wait, whatever the timeout.
+    """Request WAL mode, and return the mode of the file."""
+    # Processes that switch a new file at the same time block each other: SQLite then
+    # reports BUSY at once, whatever the timeout.
     deadline = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
@@ -167,7 +167,7 @@ def _enter_wal(connection):
 
 
 def _create(connection):
-    """Create the table and the marks of the file, unless another process did."""
+    """Create the table and the header, unless another process has."""
     connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     with transaction(connection):
@@ -202,6 +202,21 @@ def _check(connection):
 
 def remove_oldest(connection, max_bytes):
     """Delete rows and shrink the file; return the number of rows."""
+    try:
+        return _delete_and_shrink(connection, max_bytes)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+            raise
+    # No space for the log, and clearing is what would free some: do without. If the
+    # process is killed meanwhile, the file is damaged, and reported as that.
+    connection.execute("PRAGMA journal_mode = MEMORY").fetchall()
+    try:
+        return _delete_and_shrink(connection, max_bytes)
+    finally:
+        _enter_wal(connection)
+
+
+def _delete_and_shrink(connection, max_bytes):
     with transaction(connection):
         n_removed = connection.execute(_DELETE_OLDEST, (max_bytes,)).rowcount
     _shrink(connection)
@@ -213,15 +228,15 @@ def newest(connection):
     return connection.execute("SELECT ifnull(max(id), 0) FROM features").fetchone()[0]
 
 
-def make_room(connection, sizes, max_bytes, newest):
-    """Delete the oldest rows, up to `newest`, for values of `sizes` bytes to come.
+def evict(connection, sizes, max_bytes, newest):
+    """Evict the oldest rows, up to `newest`, for new values of `sizes` bytes.
 
-    Return for how many of them, from the first on, there is room in a file of
-    `max_bytes`. To be called in the transaction that inserts them.
+    Returns how many of these, from the first one on, fit into a file of `max_bytes`. To
+    be called in the transaction that inserts them.
     """
     count = lambda name: connection.execute(f"PRAGMA {name}").fetchone()[0]  # noqa: E731
     page_size = count("page_size")
-    # A page holds a little less than its size, and a row needs a place in the index.
+    # A page holds a little less than its size, and a row needs an entry in the index.
     needed = np.cumsum([size // (page_size - 64) + 2 for size in sizes])
     while True:
         used = count("page_count") - count("freelist_count")
@@ -233,14 +248,13 @@ def make_room(connection, sizes, max_bytes, newest):
 
 
 def shrink_to(connection, path, max_bytes):
-    """Give free pages back if the file is larger than it may be."""
+    """Return free pages to the file system if the file exceeds its limit."""
     if file_size(path) > max_bytes:
         _shrink(connection)
 
 
 def _shrink(connection):
-    # Incremental, not VACUUM, which copies the file and so needs the disk space whose
-    # lack is the usual reason to clear.
-    # Not `execute`: the pragma frees one page per step, and that makes one step only.
+    # Incremental, since VACUUM copies the file, and disk space may be missing.
+    # By `executescript`: the pragma frees one page per step, and `execute` makes one.
     connection.executescript("PRAGMA incremental_vacuum")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

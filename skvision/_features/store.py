@@ -1,14 +1,13 @@
 """A cache of image features in one SQLite file.
 
-Every value carries a checksum, so a damaged file gives an error and never wrong
-features. A store that cannot be written to (full disk, read-only folder, lock that
-does not come free) costs one warning and the speed of the cache, never the result.
+Every value has a checksum, so a damaged file raises an error and never returns wrong
+features. If the store cannot be written to (full disk, read-only folder, locked by
+another process), there is one warning, and the result is computed without the cache.
 
-The file is kept in WAL mode: a committed batch survives the death of the process at
-any moment (`kill -9`), and readers do not wait for the writer. After a power failure
-the last batches may be missing; the file stays sound. WAL needs memory shared between
-the processes, so it does *not* work over network file systems (NFS, SMB): give every
-machine a `cache_dir` on a local disk.
+The file is in WAL mode: a committed batch survives `kill -9` at any moment, and readers
+do not wait for the writer. After a power failure the last batches may be missing, but
+the file is intact. WAL needs shared memory between the processes, so it does *not* work
+on network file systems (NFS, SMB): use a `cache_dir` on a local disk on each machine.
 """
 
 import errno
@@ -30,9 +29,9 @@ from sklearn.utils import check_scalar
 
 from skvision._features.sqlite import (
     damage_reported,
+    evict,
     file_size,
-    is_circumstance,
-    make_room,
+    is_environment_error,
     newest,
     open_database,
     remove_oldest,
@@ -42,20 +41,20 @@ from skvision._features.sqlite import (
 from skvision.exceptions import FeatureStoreError, SkvisionWarning
 
 _FILE_NAME = "features.sqlite3"
-# Reasons not to make the folder that are no mistake in its name.
+# Errors of creating the folder that are not the user's mistake.
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _KEYS_PER_QUERY = 500  # the oldest limit of SQLite is 999 variables
 
 
 class CacheInfo(NamedTuple):
-    """What a feature store holds.
+    """The content of a feature store.
 
     Parameters
     ----------
     path : str
         The database file.
     n_entries : int
-        Number of stored rows: one for each image, view and choice of settings.
+        Number of stored rows: one for each image, view and combination of settings.
     n_bytes : int
         Size on disk in bytes, with the write-ahead log if there is one.
     """
@@ -65,16 +64,11 @@ class CacheInfo(NamedTuple):
     n_bytes: int
 
 
-def content_digest(data):
-    """Return the 20-byte BLAKE2b digest of an image's bytes."""
-    return blake2b(data, digest_size=20).digest()
-
-
 class FeatureStore:
-    """Features of images on disk, by a key made of content and settings.
+    """Features of images on disk, with a key made of content and settings.
 
-    Use it as a context manager: on exit the connection is closed, and the last user
-    leaves nothing behind but the database file.
+    Use it as a context manager: on exit the connection is closed, and the last process
+    to close it leaves only the database file.
 
     Parameters
     ----------
@@ -82,15 +76,14 @@ class FeatureStore:
         Folder of the database file `features.sqlite3`, created with its parents if
         it does not exist. A leading `~` is the home folder.
     max_bytes : int or None, default=None
-        Largest size of the file. For what is written beyond it the oldest entries make
-        room, but only those that were there when this store was opened: one that
-        replaced its own entries would have none of them left when it comes back to the
-        first. What then does not fit is not stored. None sets no limit.
+        Largest size of the file. When it is reached, the oldest entries are evicted,
+        but only those from before this store was opened: evicting its own would leave
+        nothing to reuse. What does not fit is not stored. None means no limit.
 
     Attributes
     ----------
     is_full : bool
-        Whether something did not fit.
+        Whether an entry did not fit.
 
     Raises
     ------
@@ -100,11 +93,11 @@ class FeatureStore:
 
     Notes
     -----
-    Threads may share one instance, processes one folder. A forked child must not use
-    an instance of its parent (SQLite forbids it): open a store where it is used.
+    Threads may share one instance, and processes one folder. A forked child must not
+    use an instance of its parent (SQLite forbids it): open a store where it is used.
 
-    A store that cannot be opened for writing opens all the same: it reads what it
-    can, and the first `write` gives the warning.
+    A store that cannot be opened for writing is opened for reading, and the first
+    `write` warns.
 
     References
     ----------
@@ -116,7 +109,8 @@ class FeatureStore:
     --------
     >>> import tempfile
     >>> import numpy as np
-    >>> from skvision._features.store import FeatureStore, content_digest
+    >>> from skvision._features.store import FeatureStore
+    >>> from skvision._utils.files import content_digest
     >>> key = FeatureStore.key(content_digest(b"pixels"), "vgg16 224x224")
     >>> with tempfile.TemporaryDirectory() as folder, FeatureStore(folder) as store:
     ...     store.write({key: np.array([0.5, 1.5], dtype="float32")})
@@ -131,13 +125,13 @@ class FeatureStore:
         self._given_up = self.is_full = False
         with damage_reported(self._path):
             self._connection, self._refusal = open_database(self._path)
-            # Only what is asked for: a damaged file is found out when it is used.
+            # Nothing else is read here: a damaged file is detected when it is used.
             self._newest_before = newest(self._connection) if max_bytes else 0
         weakref.finalize(self, self._connection.close)
 
     @classmethod
     def temporary(cls, max_bytes=None):
-        """Return a store in a folder that is removed with the store's last user."""
+        """Return a store in a folder that is removed when the store is not needed."""
         folder = tempfile.mkdtemp(prefix="skvision-")
         store = cls(folder, max_bytes)
         weakref.finalize(store, _remove, store._connection, folder)
@@ -158,15 +152,15 @@ class FeatureStore:
     def key(content_digest, settings):
         """Return the 20-byte key of an image's features.
 
-        `content_digest` is that of the image (20 bytes); the string `settings` names
-        all else that the features depend on: network, weights, preprocessing, dtype.
+        `content_digest` is that of the image (20 bytes); the string `settings` contains
+        everything else that determines the features: network, weights, preprocessing...
         """
         return blake2b(content_digest + settings.encode(), digest_size=20).digest()
 
     def contains(self, keys):
         """Return the set of those `keys` (any number) that have an entry."""
         present = set()
-        with self._tolerant():
+        with self._degrading():
             for rows in self._select("key", keys):
                 present.update(key for (key,) in rows)
         return present
@@ -174,25 +168,25 @@ class FeatureStore:
     def read(self, keys, dtype, shape):
         """Return the features of those `keys` that have an entry, as a dict.
 
-        The arrays have the given dtype and shape and are read-only. A key which
-        `contains` has just reported can be missing, if another process cleared the
-        store. An entry that is not what was written raises a FeatureStoreError.
+        The arrays have the given dtype and shape and are read-only. A key that
+        `contains` has just returned can be missing if another process cleared the
+        store. A damaged entry raises a FeatureStoreError.
         """
         features = {}
-        with self._tolerant():
+        with self._degrading():
             for rows in self._select("key, value, checksum", keys):
                 for row in rows:
                     features[row[0]] = _to_array(row, np.dtype(dtype), shape)
         return features
 
     def write(self, features):
-        """Add a dict of arrays by key in one transaction; on return they are stored.
+        """Add a dict of arrays by key in one transaction.
 
-        Keys that have an entry keep it. If the store cannot be written to, one
-        SkvisionWarning says so, and this and all later calls store nothing.
+        Existing entries are kept. If the store cannot be written to, there is one
+        SkvisionWarning, and this and all later calls store nothing.
         """
         rows = [_to_row(key, array) for key, array in features.items()]
-        with self._tolerant():
+        with self._degrading():
             if self._given_up or not rows:
                 return
             self._require_writable()
@@ -206,19 +200,19 @@ class FeatureStore:
                 shrink_to(self._connection, self._path, self._max_bytes)
 
     def _fitting(self, rows):
-        """Return the first of `rows`, for which there is room or can be made."""
+        """Return the first of `rows` that fit, after eviction of older entries."""
         if self._max_bytes is None:
             return rows
         sizes = [len(value) for _, value, _ in rows]
         limits = self._max_bytes, self._newest_before
-        n_fitting = make_room(self._connection, sizes, *limits)
+        n_fitting = evict(self._connection, sizes, *limits)
         self.is_full |= n_fitting < len(rows)
         return rows[:n_fitting]
 
     def info(self):
         """Return the CacheInfo: path, number of entries, bytes on disk."""
         n_entries = 0
-        with self._tolerant():
+        with self._degrading():
             count = self._connection.execute("SELECT count(*) FROM features")
             (n_entries,) = count.fetchone()
         n_bytes = file_size(self._path) + file_size(self._path + "-wal")
@@ -227,7 +221,7 @@ class FeatureStore:
     def clear(self, max_bytes=0):
         """Remove the oldest entries until the values take at most `max_bytes` bytes.
 
-        The space goes back to the file system. Returns the number of removed entries;
+        The space is returned to the file system. Returns the number of removed entries;
         raises a FeatureStoreError if the store is damaged or cannot be written to.
         """
         check_scalar(max_bytes, "max_bytes", Real, min_val=0)
@@ -236,7 +230,7 @@ class FeatureStore:
                 self._require_writable()
                 return remove_oldest(self._connection, int(max_bytes))
             except sqlite3.OperationalError as error:
-                if not is_circumstance(error):
+                if not is_environment_error(error):
                     raise
                 raise FeatureStoreError(
                     f"Cannot clear the feature store {self._path!r}: {error}. Free"
@@ -245,35 +239,35 @@ class FeatureStore:
                 ) from error
 
     @contextmanager
-    def _tolerant(self):
-        """Hold the lock; survive bad circumstances, not damage."""
+    def _degrading(self):
+        """Hold the lock; stop caching if the store is not writable, raise on damage."""
         with self._lock, damage_reported(self._path):
             try:
                 yield
             except sqlite3.OperationalError as error:
-                if not is_circumstance(error):
+                if not is_environment_error(error):
                     raise
                 self._give_up(error)
 
     def _give_up(self, error):
-        """Write nothing from now on, and say so once."""
+        """Write nothing from now on, and warn once."""
         if not self._given_up:
             self._given_up = True
             warnings.warn(
-                f"The feature store {self._path!r} takes no new features: {error}. The"
-                " result is right, but not cached. Free space on the disk, make the"
-                " folder writable, or choose another cache_dir.",
+                f"The feature store {self._path!r} cannot store new features: {error}."
+                " The result is correct, but not cached. Free space on the disk, make"
+                " the folder writable, or choose another cache_dir.",
                 SkvisionWarning,
                 stacklevel=5,  # the caller of the public method
             )
 
     def _require_writable(self):
-        """Fail with the reason for which the store was opened read-only, if any."""
+        """Raise the error that made the store read-only, if any."""
         if self._refusal is not None:
             raise self._refusal
 
     def _select(self, columns, keys):
-        """Yield the rows of `keys` in lists; no query stays open in between."""
+        """Yield the rows of `keys` in lists, each from a completed query."""
         keys = list(keys)
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
@@ -288,13 +282,13 @@ def _remove(connection, folder):
 
 
 def _to_row(key, array):
-    """Turn an array into key, little-endian bytes and checksum."""
+    """Return key, little-endian bytes and checksum of an array."""
     value = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     return key, value, _checksum(key, value)
 
 
 def _to_array(row, dtype, shape):
-    """Turn a row into a read-only array after a check of its integrity."""
+    """Return the read-only array of a row, after checking its integrity."""
     key, value, checksum = row
     size = dtype.itemsize * math.prod(shape)
     if not all(isinstance(field, bytes) for field in row):
@@ -310,21 +304,24 @@ def _to_array(row, dtype, shape):
 
 
 def _checksum(key, value):
-    """Digest of an entry: the key is in it, so a swapped value does not pass."""
+    """Return the checksum of an entry and its key, which detects swapped values."""
     return blake2b(key + value, digest_size=8).digest()
 
 
 def _database_path(cache_dir):
     """Create the folder and return the absolute path of the database in it."""
-    # Absolute, for SQLite may take a relative "file:..." for a URI.
-    folder = os.path.abspath(os.path.expanduser(os.fsdecode(cache_dir)))
+    folder = os.path.expanduser(os.fsdecode(cache_dir))
     try:
+        if not folder:
+            raise ValueError("it is empty; '.' is the current folder")
+        # SQLite may interpret a relative path "file:..." as a URI.
+        folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in _UNWRITABLE:
-            return os.path.join(folder, _FILE_NAME)  # opened as an empty stand-in
+            return os.path.join(folder, _FILE_NAME)  # replaced by one in memory
         raise FeatureStoreError(
-            f"cache_dir must be a folder or a path where one can be created, got"
+            f"cache_dir must be a folder, or a path where one can be created. Got"
             f" {cache_dir!r}: {error}. Choose another cache_dir."
         ) from error
     return os.path.join(folder, _FILE_NAME)

@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from sklearn.utils.validation import validate_data
 
 from skvision._images.decode import decode_image, resize
+from skvision._utils.files import content_digest, file_version
 from skvision.exceptions import ImageReadError
 
 _ACCEPTED = (
@@ -16,6 +17,13 @@ _ACCEPTED = (
     "(n_samples, 1), or a uint8 array of shape (n_samples, height, width, 3) or "
     "(n_samples, height, width)."
 )
+
+
+_CORRECT_PATH = "Correct the path, or remove it from X."
+
+# Digests of files in this process, by `file_version`.
+_digests = {}
+_MAX_DIGESTS = 100_000
 
 
 class ImageFiles:
@@ -33,10 +41,21 @@ class ImageFiles:
 
     def read_bytes(self, i):
         """Return the content of file `i`, or raise ImageReadError."""
-        with _read_errors(
-            self, i, self.paths[i], "Correct the path, or remove it from X."
-        ):
+        with _read_errors(self, i, self.paths[i], _CORRECT_PATH):
             return _read_regular_file(self.paths[i])
+
+    def digest(self, i):
+        """Return the digest of file `i`, read again only if the file has changed."""
+        with _read_errors(self, i, self.paths[i], _CORRECT_PATH):
+            version = file_version(self.paths[i])
+            if version in _digests:
+                return _digests[version]
+            digest = content_digest(_read_regular_file(self.paths[i]))
+            if version is not None and file_version(self.paths[i]) == version:
+                if len(_digests) >= _MAX_DIGESTS:
+                    _digests.clear()
+                _digests[version] = digest
+            return digest
 
     def decode(self, i, data, image_size, interpolation):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
@@ -65,6 +84,10 @@ class ImageArrays:
     def read_bytes(self, i):
         """Return the shape and the pixels of image `i`."""
         return self._prefix + self.images[i].tobytes()
+
+    def digest(self, i):
+        """Return the digest of image `i`."""
+        return content_digest(self.read_bytes(i))
 
     def decode(self, i, data, image_size, interpolation):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""

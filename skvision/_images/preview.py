@@ -46,6 +46,11 @@ def preview_files(folder, prefix, save_format, n):
             "save_prefix must be the beginning of a file name, without a folder: pass "
             f"that as save_to_dir. Got {prefix!r}."
         )
+    if not os.fspath(folder):
+        raise ValueError(
+            "save_to_dir must be a folder. Got an empty string; '.' is the current "
+            "folder, and None saves nothing."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{prefix}_{i:04d}.{save_format}" for i in range(n)]

@@ -1,11 +1,11 @@
-"""The one door to TensorFlow and Keras.
+"""The only module that imports TensorFlow and Keras.
 
-Whoever needs them imports them from here, late (inside a function or from a module
-that is itself imported late), so that ``import skvision`` stays light. What has to be
-said once per process is said here: threads, GPU memory, oneDNN, and that TensorFlow
-does not survive a ``fork``.
+Other modules import them from here, late (inside a function, or in a module that is
+itself imported late), so that ``import skvision`` stays light. Settings of the process
+are made here once: threads, GPU memory, oneDNN, log level.
 """
 
+import functools
 import os
 
 from skvision._utils import process
@@ -15,18 +15,26 @@ with process.onednn():
     import keras
     import tensorflow as tf
 
-__all__ = ["check_usable_here", "compiled", "keras", "on_cpu", "tf", "traced"]
+__all__ = [
+    "check_usable_here",
+    "compiled",
+    "keras",
+    "on_cpu",
+    "tf",
+    "traced",
+    "xla_compiles",
+]
 
 
 def _configure():
-    """Take this process's share of the threads, and of a GPU only what is needed."""
+    """Limit the threads to this process's share, and let GPU memory grow."""
     threads = n_threads()
     if threads < (os.cpu_count() or 1):
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            pass  # TensorFlow is running already: its user has chosen.
+            pass  # TensorFlow is already running: its user has chosen.
     for device in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(device, True)
@@ -35,32 +43,40 @@ def _configure():
 
 
 def traced(function):
-    """Let TensorFlow trace `function`.
+    """Return `function` as a TensorFlow graph.
 
-    XLA slows convolutions down on a CPU, hence no jit_compile. The warning of
-    frequent tracing would come for every new architecture of a search.
+    Not compiled by XLA, which slows convolutions down on a CPU. The warning about
+    frequent retracing would appear for each new architecture of a search.
     """
     function = tf.function(function, jit_compile=False, autograph=False)
-    function._omit_frequent_tracing_warning = True  # private; without it only noise
+    function._omit_frequent_tracing_warning = True  # private; it only avoids noise
     return function
 
 
 def compiled(function):
-    """Let XLA compile `function`, a part of a traced one, for a CPU.
+    """Return `function`, a part of a traced one, compiled by XLA.
 
-    It makes one loop of many operations on large arrays. A GPU has better kernels for
-    the few that we compile.
+    XLA fuses elementwise operations on large arrays into one loop.
     """
-    return tf.function(function, jit_compile=on_cpu(), autograph=False)
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+@functools.cache
+def xla_compiles():
+    """Return whether XLA can compile here; TensorFlow may have been built without."""
+    try:
+        return float(compiled(tf.identity)(tf.constant(1.0))) == 1.0
+    except Exception:  # the type depends on the platform
+        return False
 
 
 def on_cpu():
-    """Whether TensorFlow computes without a GPU here."""
+    """Return whether TensorFlow has no GPU."""
     return not tf.config.list_physical_devices("GPU")
 
 
 def check_usable_here():
-    """Raise where TensorFlow would hang: in a child forked after it was loaded."""
+    """Raise in a child process forked after TensorFlow was loaded: it would hang."""
     if process.forked_after_tensorflow:
         raise RuntimeError(
             "TensorFlow was started before this process was forked, and does not work "

@@ -1,13 +1,14 @@
-"""Networks as functions that build them: Keras and TensorFlow, no scikit-learn.
+"""Functions that build the networks: Keras and TensorFlow, no scikit-learn.
 
-Initial values are zeros everywhere: Keras' default initializers, built without a seed,
-draw one from Python's global `random`. Whoever builds a network here sets its weights.
-Types and the order of axes are said for each layer, so that Keras' global settings
-(floatx, dtype policy, image_data_format) do not change a result.
+All weights are initialized with zeros, and set by the caller: Keras' initializers
+without a seed draw one from Python's global `random`. Each layer gets its dtype and
+data format explicitly, so that Keras' global settings do not change a result.
 """
 
 import functools
 import itertools
+
+import numpy as np
 
 from skvision._backbones.vgg16 import combined_digest, layer_digest, vgg16_layers
 from skvision._backbones.weights import load_vgg16_weights
@@ -22,46 +23,46 @@ def _input(shape, name):
     return keras.Input(shape, name=name, **FLOAT)
 
 
-def dense_head(n_features, hidden_units, n_outputs, *, parts):
-    """The post's small fully-connected network, from features to logits.
+def dense_head(n_features, hidden_units, n_outputs, *, layer_factory):
+    """Return the small dense network of Chollet (2016), from features to logits.
 
-    `parts` are `TrainedLayers` or `KerasLayers`.
+    `layer_factory` is a `TrainedLayers` or a `KerasLayers`.
     """
     x = inputs = _input((n_features,), "features")
     for i, units in enumerate(hidden_units, start=1):
-        x = parts.dense(units, f"dense_{i}", "relu")(x)
-        x = parts.dropout(f"dropout_{i}")(x)
-    logits = parts.dense(n_outputs, "logits")(x)
+        x = layer_factory.dense(units, f"dense_{i}", "relu")(x)
+        x = layer_factory.dropout(f"dropout_{i}")(x)
+    logits = layer_factory.dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="dense_head")
 
 
-def scratch_cnn(image_size, filters, dense_units, n_outputs, *, parts):
-    """The post's small convnet, from images with values 0 to 255 to logits."""
+def scratch_cnn(image_size, filters, dense_units, n_outputs, *, layer_factory):
+    """Return the small convnet of Chollet (2016), from images (0 to 255) to logits."""
     inputs = _input((*image_size, 3), "images")
     x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(inputs)
     for i, n_filters in enumerate(filters, start=1):
         names = f"conv_{i}", f"pool_{i}"
-        x = parts.pooled_convolution(n_filters, *names, padding="valid")(x)
+        x = layer_factory.pooled_convolution(n_filters, *names, padding="valid")(x)
     x = layers.Flatten(name="flatten", **IMAGES)(x)
-    x = parts.dense(dense_units, "dense", "relu")(x)
-    x = parts.dropout("dropout")(x)
-    logits = parts.dense(n_outputs, "logits")(x)
+    x = layer_factory.dense(dense_units, "dense", "relu")(x)
+    x = layer_factory.dropout("dropout")(x)
+    logits = layer_factory.dense(n_outputs, "logits")(x)
     return keras.Model(inputs, logits, name="scratch_cnn")
 
 
 def with_probabilities(network):
-    """`network` with its logits turned into probabilities: sigmoid or softmax."""
+    """Return `network` with a sigmoid or softmax after its logits."""
     activation = "sigmoid" if network.output.shape[-1] == 1 else "softmax"
     outputs = layers.Activation(activation, name="probabilities", **FLOAT)
     return keras.Model(network.input, outputs(network.output), name=network.name)
 
 
 def grad_cam(network):
-    """A function from one image, (1, height, width, 3), and a class to a saliency.
+    """Return a function from an image (1, height, width, 3) and a class to a saliency.
 
-    That are the maps of the last convolution, weighted by the mean gradient of the
-    class's logit, of shape (height, width) of the maps. `network` ends with
-    probabilities.
+    The saliency has the shape (height, width) of the feature maps of the last
+    convolution: their sum, weighted by the mean gradient of the logit of the class.
+    `network` ends with probabilities.
     """
     convolutions = [x for x in network.layers if isinstance(x, layers.Conv2D)]
     logits = network.layers[-1].input
@@ -71,7 +72,7 @@ def grad_cam(network):
     def saliency(images, code):
         with tf.GradientTape() as tape:
             maps, logits = parts(images, training=False)
-            if logits.shape[-1] == 1:  # it speaks for the second class
+            if logits.shape[-1] == 1:  # the logit of the second class
                 logits = tf.concat([-logits, logits], axis=1)
             logit = logits[0, code]
         weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
@@ -83,15 +84,15 @@ def grad_cam(network):
     return of_image
 
 
-def _vgg16_blocks(x, n_blocks, parts):
-    """The last `n_blocks` blocks of VGG16's convolution base."""
+def _vgg16_blocks(x, n_blocks, layer_factory):
+    """Apply the last `n_blocks` blocks of VGG16's convolutional base."""
     first = N_BLOCKS - n_blocks + 1
     names = [layer for layer in vgg16_layers() if layer[1] >= first]
     for (name, _, n_filters), (following, _, _) in itertools.pairwise(names):
         if following.endswith("pool"):
-            layer = parts.pooled_convolution(n_filters, name, following, "same")
+            layer = layer_factory.pooled_convolution(n_filters, name, following, "same")
         elif not name.endswith("pool"):
-            layer = parts.convolution(n_filters, name, "same")
+            layer = layer_factory.convolution(n_filters, name, "same")
         else:
             continue
         x = layer(x)
@@ -99,36 +100,52 @@ def _vgg16_blocks(x, n_blocks, parts):
 
 
 def vgg16_base():
-    """VGG16's convolution base with the layer names of `keras.applications.VGG16`."""
+    """Return VGG16's convolutional base, with the layer names of Keras' VGG16."""
     inputs = _input((None, None, 3), "images")
     blocks = _vgg16_blocks(inputs, N_BLOCKS, KerasLayers(dropout=0))
     return keras.Model(inputs, blocks, name="vgg16")
 
 
-def vgg16_top(shape, n_blocks, preprocessing, normalize, *, parts):
-    """The last blocks of VGG16, from the maps before them to flat features.
+def _to_centred_bgr(x):
+    """Reverse the channels and subtract ImageNet's means, as `preprocess_input` does.
 
-    With all 5 blocks the maps are images with values 0 to 255, and preprocessed. With
-    `normalize` the features of each image are scaled to a Euclidean norm of 10.
+    By a layer: models with an indexing operation cannot be loaded from `.h5` files.
+    """
+    settings = {"kernel_initializer": "zeros", "trainable": False, **IMAGES}
+    layer = layers.Conv2D(3, 1, name="centred_bgr", **settings)
+    outputs = layer(x)
+    means = np.array([103.939, 116.779, 123.68], dtype=np.float32)
+    layer.set_weights([np.eye(3)[::-1].reshape(1, 1, 3, 3), -means])
+    return outputs
+
+
+def vgg16_top(shape, n_blocks, preprocessing, normalize, *, layer_factory):
+    """Return the last blocks of VGG16, from the activations before them to features.
+
+    With all 5 blocks the inputs are images with values 0 to 255, and are preprocessed.
+    With `normalize`, the features of each image get a Euclidean norm of 10.
     """
     inputs = _input(shape, "images" if n_blocks == N_BLOCKS else "maps")
     x = inputs
     if n_blocks == N_BLOCKS and preprocessing == "rescale":
         x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(x)
     elif n_blocks == N_BLOCKS:
-        offset = [-103.939, -116.779, -123.68]
-        x = layers.Rescaling(1, offset, name="centring", **FLOAT)(x[..., ::-1])
-    x = layers.Flatten(name="flatten", **IMAGES)(_vgg16_blocks(x, n_blocks, parts))
+        x = _to_centred_bgr(x)
+    x = layers.Flatten(name="flatten", **IMAGES)(
+        _vgg16_blocks(x, n_blocks, layer_factory)
+    )
     if normalize:
         x = layers.UnitNormalization(name="unit_norm", **FLOAT)(x)
         x = layers.Rescaling(10, name="norm_of_10", **FLOAT)(x)
     return keras.Model(inputs, x, name="vgg16_top")
 
 
-def fine_tuned_vgg(top, hidden_units, n_outputs, *, parts):
-    """`vgg16_top(*top)` and the small fully-connected network, to logits."""
-    base = vgg16_top(*top, parts=parts)
-    head = dense_head(base.output.shape[-1], hidden_units, n_outputs, parts=parts)
+def fine_tuned_vgg(top, hidden_units, n_outputs, *, layer_factory):
+    """Return `vgg16_top(*top)` followed by the small dense network, to logits."""
+    base = vgg16_top(*top, layer_factory=layer_factory)
+    head = dense_head(
+        base.output.shape[-1], hidden_units, n_outputs, layer_factory=layer_factory
+    )
     x = base.output
     for layer in head.layers[1:]:
         x = layer(x)
@@ -137,7 +154,7 @@ def fine_tuned_vgg(top, hidden_units, n_outputs, *, parts):
 
 @functools.lru_cache(maxsize=2)
 def _vgg16(weights, digest):
-    """The base with `weights`, once per process; `digest` tells a file's versions."""
+    """Return the base with `weights`; `digest` distinguishes versions of a file."""
     arrays = load_vgg16_weights(weights)
     loaded = combined_digest(layer_digest(*layer) for layer in arrays.items())
     if weights is not None and loaded != digest:
@@ -179,27 +196,25 @@ def _traced_extractor(weights, digest, layer, pooling, preprocessing):
 
 
 def vgg16_weights(weights, digest):
-    """All weights of the base, kernel and bias of each layer in turn."""
+    """Return all weights of the base: kernel and bias of each layer, in order."""
     return [v.numpy() for v in _vgg16(weights, digest).trainable_variables]
 
 
 def vgg16_extractor(weights, digest, layer, pooling, preprocessing):
-    """A function from uint8 images (n, height, width, 3) to features (n, d)."""
+    """Return a function from uint8 images (n, height, width, 3) to features (n, d)."""
     check_usable_here()
     extract = _traced_extractor(weights, digest, layer, pooling, preprocessing)
     return lambda images: extract(images).numpy()
 
 
-def rows_per_pass(batch_size):
-    """Images in one forward pass: few on a CPU, `batch_size` on a GPU.
+def max_rows_per_pass(batch_size):
+    """Return the most images of a forward pass: few on a CPU, `batch_size` on a GPU.
 
-    A CPU is nearly as fast with 16 as with 32, several passes at once, and a single
-    image costs no more than 16: every pass has one shape, padded, so that the features
-    of an image do not depend on its neighbours.
+    On a CPU, 16 are as fast as 32 with several passes at once, and need less memory.
     """
     return 16 if on_cpu() else batch_size
 
 
 def progress_bar(total, unit, verbose):
-    """Keras' own progress bar on `total` units; silent with `verbose=0`."""
+    """Return Keras' progress bar for `total` units; silent with `verbose=0`."""
     return keras.utils.Progbar(total, unit_name=unit, verbose=verbose)

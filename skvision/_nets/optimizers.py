@@ -1,4 +1,4 @@
-"""Keras' optimizers as plain values: from a name or an object, and built again."""
+"""Keras' optimizers as plain values: from a name or object to a configuration."""
 
 import json
 
@@ -32,11 +32,21 @@ def build_optimizer(config):
         ) from error
 
 
-def without_learning_rate(optimizer):
-    """`optimizer` as text, but for a learning rate that is a number."""
-    if optimizer is None:
+def is_keras_optimizer(optimizer):
+    """Return whether the optimizer is one of Keras' own, not a user's class."""
+    return type(optimizer).__module__.split(".")[0] == "keras"
+
+
+def optimizer_key(config):
+    """Return what an optimizer's traced update depends on, as a dictionary key.
+
+    A learning rate that is a number is left out: it is a variable of the optimizer. The
+    class is part of the key, for a user may define another one of the same name.
+    """
+    if config is None:
         return None
-    config = dict(optimizer["config"])
-    if not isinstance(config.get("learning_rate"), dict):
-        config["learning_rate"] = None
-    return json.dumps(optimizer | {"config": config}, sort_keys=True, default=str)
+    settings = dict(config["config"])
+    if not isinstance(settings.get("learning_rate"), dict):
+        settings["learning_rate"] = None
+    text = json.dumps(config | {"config": settings}, sort_keys=True)
+    return text, type(build_optimizer(config)), keras.config.floatx()

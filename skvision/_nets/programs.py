@@ -1,66 +1,70 @@
-"""Networks that can be run and trained: traced once, lent out, used again.
+"""Networks that are trained and run: built and traced once, then reused.
 
 A *network* is described by plain values, ``(builder, *arguments)``, where `builder` is
-the name of a function of `builders` that builds a Keras model from its inputs to
-logits. From the description a `Program` is built: the model with its traced functions.
-Tracing costs about a second and some MB that TensorFlow never gives back, so programs
-are lent out and used again. Whatever may differ between two fits of one architecture
-(weights, seeds, rates, penalties) is therefore an input of the program, not a part of
-it.
+the name of a function in `builders` that returns a Keras model from inputs to logits.
+A `Program` is built from the description: the model with its optimizer and traced
+functions. Tracing takes about a second and some MB that TensorFlow never frees, so
+programs are reused (see `program_pool`). Whatever may differ between two fits of one
+architecture (weights, seeds, dropout, penalties) is an input of the traced functions,
+never a constant in their graphs.
 """
 
-import threading
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 
 from skvision._nets import builders
-from skvision._nets.backend import check_usable_here, keras, on_cpu, tf, traced
+from skvision._nets.backend import compiled, keras, on_cpu, tf, traced, xla_compiles
 from skvision._nets.layers import KerasLayers, TrainedLayers
-from skvision._nets.optimizers import build_optimizer, without_learning_rate
+from skvision._nets.optimizers import build_optimizer, is_keras_optimizer
+from skvision._nets.snapshot import Snapshot
 from skvision._utils.parallel import chunks, map_ahead, n_threads
-
-MAX_IDLE_PROGRAMS = 8
 
 
 class Program:
-    """A network, its optimizer and their traced functions, for one shape of batch."""
+    """A network, its optimizer and their traced functions."""
 
-    def __init__(self, network, batch_size, optimizer=None):
+    def __init__(self, network, optimizer=None):
         builder, *arguments = network
-        parts = TrainedLayers()
-        self.model = getattr(builders, builder)(*arguments, parts=parts)
-        self.dropouts = parts.dropouts
-        self.n_passes, self.rows = _passes(self.model, batch_size)
+        layer_factory = TrainedLayers()
+        build = getattr(builders, builder)
+        self.model = build(*arguments, layer_factory=layer_factory)
+        self.dropouts = layer_factory.dropouts
         self.averages, self.ema_momentum = None, None
         self.binary = self.model.output.shape[-1] == 1
-        if optimizer is not None:
-            self.optimizer = build_optimizer(optimizer)
-            self.optimizer.build(self.model.trainable_variables)
-            self._fresh_optimizer = self.optimizer_state()
-            # For callbacks only: some look for the optimizer, others ask the metrics
-            # whether more of them is better, once they have seen a value.
-            self.model.compile(self.optimizer, metrics=["accuracy"])
-            y_pred = np.zeros((1, self.model.output.shape[-1]), np.float32)
-            self.model.compute_metrics(None, np.zeros((1, 1)), y_pred)
-        self._built_of = self._variables()
         self._train_step = traced(self._train_step_eagerly)
         self._logits = traced(lambda inputs: self.model(inputs, training=False))
+        self.optimizer = None
+        if optimizer is not None:
+            self._add_optimizer(optimizer)
+        self._as_built = Snapshot(self.model, self.optimizer)
 
-    def _variables(self):
-        optimizer = getattr(self.model, "optimizer", None)
-        return [id(v) for v in self.model.variables] + (
-            [id(v) for v in optimizer.variables] if optimizer is not None else []
-        )
+    def _add_optimizer(self, config):
+        self.optimizer = build_optimizer(config)
+        self.optimizer.build(self.model.trainable_variables)
+        self._initial_optimizer_state = self.optimizer_state()
+        # For callbacks only: some read `model.optimizer`, others ask the metrics
+        # whether larger values are better, which they know after a first update.
+        self.model.compile(self.optimizer, metrics=["accuracy"])
+        y_pred = np.zeros((1, self.model.output.shape[-1]), np.float32)
+        self.model.compute_metrics(None, np.zeros((1, 1)), y_pred)
+        self._update = self._update_eagerly
+        # Fused, the update of large layers takes half the time. Other optimizers may
+        # use operations that XLA does not know.
+        if on_cpu() and xla_compiles() and is_keras_optimizer(self.optimizer):
+            self._update = compiled(self._update_eagerly)
 
-    def is_intact(self):
-        """Whether nobody, such as a callback, has exchanged a part of it."""
-        return self._variables() == self._built_of
+    def changes(self):
+        """Return what a callback replaced in the model or its optimizer, in words."""
+        return self._as_built.changes()
+
+    def is_as_built(self):
+        """Return whether the program equals a new one, but for its variables."""
+        return self._as_built.is_unchanged()
 
     def load(self, state, learning_rate, ema_momentum):
-        """Take over where `state` is; its optimizer is None at the first epoch."""
+        """Set the variables to `state`, whose optimizer is None before any epoch."""
         self.model.stop_training = False
         self.set_weights(state.latest_weights or state.weights)
         self.ema_momentum = ema_momentum
@@ -68,7 +72,7 @@ class Program:
             self._set_averages(state.weights)
         for variable, value in zip(
             self.optimizer.variables,
-            state.optimizer or self._fresh_optimizer,
+            state.optimizer or self._initial_optimizer_state,
             strict=True,
         ):
             variable.assign(value)
@@ -79,7 +83,7 @@ class Program:
         return [v.numpy() for v in self.optimizer.variables]
 
     def weights(self):
-        """The weights to predict with: the averages, or else the latest."""
+        """Return the weights to predict with: the averages, or else the latest."""
         if self.ema_momentum is None:
             return self.latest_weights()
         return [v.numpy() for v in self.averages]
@@ -94,10 +98,10 @@ class Program:
             average.assign(value)
 
     @contextmanager
-    def as_it_predicts(self):
-        """Within, the model has the weights to predict with.
+    def averaged(self):
+        """Within the block, the model has the weights to predict with.
 
-        Others that it has got by the end, from a callback, are taken over.
+        Other weights that a callback assigns within the block become the averages.
         """
         if self.ema_momentum is None:
             yield
@@ -112,7 +116,7 @@ class Program:
             self._set_averages(found)
 
     def initial_weights(self, seed_sequence):
-        """Keras' default initial weights: Glorot's uniform kernels, biases of zero."""
+        """Return Keras' default initial weights: Glorot uniform, zero biases."""
         shapes = [tuple(v.shape) for v in self.model.trainable_variables]
         seeds = seed_sequence.generate_state(len(shapes))
         return [
@@ -134,10 +138,13 @@ class Program:
         for layer in self.dropouts:
             layer.rate.assign(rate)
 
-    def train_on_batch(self, inputs, y, sample_weight, seed, l1, l2):
-        """One step; return the summed loss and the summed weight of what is right."""
+    def train_on_batch(self, inputs, y, sample_weight, seed, l1, l2, *, n_rows):
+        """Take one step; return the sums of the losses and of the correct weights.
+
+        The batch is padded to `n_rows` with samples of weight 0, so that the last
+        batch of an epoch has the shape of the others.
+        """
         n = tf.constant(len(y), tf.float32)
-        n_rows = self.n_passes * self.rows
         batch = (_padded(values, n_rows) for values in (inputs, y, sample_weight))
         penalties = tf.constant([l1, l2], tf.float32) if l1 or l2 else None
         momentum = self.ema_momentum
@@ -149,73 +156,48 @@ class Program:
         return float(loss), float(correct)
 
     def logits(self, data):
-        """Logits of shape (n, n_outputs), in batches of the one shape."""
-        n = len(data)
+        """Return logits of shape (n, n_outputs), from batches of one shape."""
+        n, n_rows = len(data), data.max_predict_batch
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        order = chunks(np.arange(n), self.rows)
+        order = chunks(np.arange(n), n_rows)
         for indices, inputs in zip(order, prepared(data.batch, order), strict=True):
-            logits = self._logits(_padded(inputs, self.rows))
+            logits = self._logits(_padded(inputs, n_rows))
             outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
 
     def _train_step_eagerly(
         self, inputs, y, sample_weight, n, seed, penalties, momentum
     ):
-        sums = self._sums_over_passes([inputs, y, sample_weight], seed)
-        (loss, correct), gradients = sums[:2], [g / n for g in sums[2:]]
-        variables = self.model.trainable_variables
-        if penalties is not None:
-            with tf.GradientTape() as tape:
-                penalty = self._penalty(penalties)
-            loss += n * penalty
-            of_penalty = tape.gradient(penalty, variables)
-            pairs = zip(gradients, of_penalty, strict=True)
-            gradients = [g if p is None else g + p for g, p in pairs]
-        self.optimizer.apply(gradients, variables)
-        if momentum is not None:
-            self._average(momentum)
-        return loss, correct
-
-    def _average(self, momentum):
-        """Move the averages on: over a tenth of the steps so far, at the most.
-
-        So the first weights are forgotten, however few steps there are, as in
-        TensorFlow's ExponentialMovingAverage with `num_updates`.
-        """
-        n_steps = tf.cast(self.optimizer.iterations, tf.float32)
-        momentum = tf.minimum(momentum, n_steps / (9 + n_steps))
-        variables = self.model.trainable_variables
-        for average, variable in zip(self.averages, variables, strict=True):
-            average.assign_add((1 - momentum) * (variable.value - average))
-
-    def _sums_over_passes(self, batch, seed):
-        """Loss, weight of what is right, gradients: sums over the rows of a batch."""
-        if self.n_passes == 1:
-            return self._one_pass(*batch, seed)
-        batch = [tf.reshape(v, (self.n_passes, -1, *v.shape[1:])) for v in batch]
-
-        def add_pass(i, *sums):
-            seed_of_pass = seed + tf.stack([1000 * i, 0])
-            new = self._one_pass(*(v[i] for v in batch), seed_of_pass)
-            return i + 1, *(s + n for s, n in zip(sums, new, strict=True))
-
-        zeros = [tf.zeros(v.shape) for v in self.model.trainable_variables]
-        start = [tf.constant(0), tf.constant(0.0), tf.constant(0.0), *zeros]
-        is_on = lambda i, *_: i < self.n_passes  # noqa: E731
-        return tf.while_loop(is_on, add_pass, start, parallel_iterations=1)[1:]
-
-    def _one_pass(self, inputs, y, sample_weight, seed):
         for layer in self.dropouts:
             layer.seed.assign(seed)
+        variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.model(inputs, training=True)
             losses, hits = self._losses(logits, y)
             loss = tf.reduce_sum(sample_weight * losses)
-        gradients = tape.gradient(loss, self.model.trainable_variables)
-        return [loss, tf.reduce_sum(sample_weight * hits), *gradients]
+            mean = loss / n
+            if penalties is not None:
+                mean += self._penalty(penalties)
+        gradients = tape.gradient(mean, variables)
+        self._update(gradients, momentum)
+        return n * mean, tf.reduce_sum(sample_weight * hits)
+
+    def _update_eagerly(self, gradients, momentum):
+        """Update the weights and, with a momentum, their moving averages."""
+        variables = self.model.trainable_variables
+        self.optimizer.apply(gradients, variables)
+        if momentum is None:
+            return
+        # Over a tenth of the steps so far at most, as in TensorFlow's
+        # ExponentialMovingAverage with `num_updates`: the initial weights must not
+        # dominate when there are few steps.
+        n_steps = tf.cast(self.optimizer.iterations, tf.float32)
+        momentum = tf.minimum(momentum, n_steps / (9 + n_steps))
+        for average, variable in zip(self.averages, variables, strict=True):
+            average.assign_add((1 - momentum) * (variable.value - average))
 
     def _losses(self, logits, y):
-        """Cross-entropy of each row, and 1.0 where the row is right."""
+        """Return the cross-entropy of each row, and 1.0 where the row is correct."""
         if self.binary:
             logits = logits[:, 0]
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
@@ -228,25 +210,11 @@ class Program:
         return losses, tf.cast(predicted == y, logits.dtype)
 
     def _penalty(self, penalties):
-        """L1 and L2 of all kernels, as Keras' regularizers have it."""
+        """Return the L1 and L2 penalty of all kernels, as Keras' regularizers do."""
         kernels = [v.value for v in self.model.trainable_variables if len(v.shape) > 1]
         l1 = tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
         l2 = tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
         return penalties[0] * l1 + penalties[1] * l2
-
-
-def _passes(model, batch_size):
-    """Return in how many passes a batch goes through the network, and rows in each.
-
-    The maps of each layer are to stay below 16 MB in a pass. Larger arrays, several of
-    them alive, the C library soon gives back to the system, and to touch new memory for
-    the first time takes as long as to compute what goes into it.
-    """
-    largest = 4 * max(getattr(layer, "n_values", 0) for layer in model.layers)
-    if not largest or not on_cpu():
-        return 1, batch_size
-    n_passes = -(-batch_size // max(1, 2**24 // largest))
-    return n_passes, -(-batch_size // n_passes)
 
 
 def _padded(values, n_rows):
@@ -256,56 +224,20 @@ def _padded(values, n_rows):
     return tf.constant(values)
 
 
-_idle = OrderedDict()
-_idle_lock = threading.Lock()
-
-
-@contextmanager
-def borrow(network, batch_size, optimizer=None):
-    """Lend a program of this architecture, one that nobody else uses at the time."""
-    check_usable_here()
-    key = network, batch_size, without_learning_rate(optimizer)
-    with _idle_lock:
-        waiting = _idle.get(key, [])
-        program = waiting.pop() if waiting else None
-    if program is None:
-        program = Program(network, batch_size, optimizer)
-    try:
-        yield program
-    finally:
-        if program.is_intact():
-            _give_back(key, program)
-
-
-def _give_back(key, program):
-    with _idle_lock:
-        _idle.setdefault(key, []).append(program)
-        _idle.move_to_end(key)
-        while len(_idle) > MAX_IDLE_PROGRAMS:
-            _idle.popitem(last=False)
-
-
 def build_model(network, weights, dropout):
-    """The whole network as a Keras model of standard layers, to probabilities."""
+    """Return the network, up to probabilities, as a model of standard layers."""
     builder, *arguments = network
-    model = getattr(builders, builder)(*arguments, parts=KerasLayers(dropout))
+    build = getattr(builders, builder)
+    model = build(*arguments, layer_factory=KerasLayers(dropout))
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
     return builders.with_probabilities(model)
 
 
-def predict_logits(network, weights, data, batch_size):
-    """Logits of shape (n, n_outputs) of a network with `weights`."""
-    # Batches are padded: a large one would make a single sample slow.
-    with borrow(network, min(batch_size, data.most_rows_to_predict)) as program:
-        program.set_weights(weights)
-        return program.logits(data)
-
-
 def prepared(make, order):
-    """Yield `make(indices)` for each item of `order`, made a little ahead in threads.
+    """Yield `make(indices)` for each item of `order`, computed ahead in threads.
 
-    So the next images are decoded and transformed while the network runs.
+    The next images are decoded and transformed while the network runs.
     """
     if len(order) == 1:
         yield make(order[0])

@@ -2,6 +2,8 @@
 
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -17,6 +19,7 @@ from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     CallbackSupportMixin,
+    check_callbacks,
     check_sample_weight,
     fit_context,
     with_callbacks,
@@ -36,36 +39,23 @@ _PLANNED = (
 )
 
 
-class ArrayData:
-    """Rows of an array, as the training wants its data."""
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
 
-    most_rows_to_predict = 32  # in one pass
+    Attributes
+    ----------
+    state : TrainingState
+        Without weights, they are drawn at random.
+    is_complete : bool
+        False if Ctrl-C ended an earlier phase: then this one is not run.
+    checkpoints : tuple of Checkpoint
+        Of earlier phases; they are removed when all phases are complete.
+    """
 
-    def __init__(self, X):
-        self.X = X
-
-    def __len__(self):
-        return len(self.X)
-
-    def load(self, seed=None):
-        """Return the data, ready to be read in every epoch.
-
-        Those that are trained on get the seed of their random transformations.
-        """
-        return self
-
-    def take(self, indices):
-        """Return the data of some samples."""
-        return ArrayData(self.X[indices])
-
-    def batch(self, indices, randomness=None):
-        """Return an array; in training `randomness` is a pair (seed, epoch)."""
-        return self.X[indices]
-
-    def content(self):
-        """Yield bytes that tell this data from other data."""
-        yield repr((self.X.shape, self.X.dtype)).encode()
-        yield np.ascontiguousarray(self.X).data.cast("B")
+    state: Any
+    is_complete: bool = True
+    checkpoints: tuple = ()
 
 
 class BaseNetworkClassifier(
@@ -78,7 +68,7 @@ class BaseNetworkClassifier(
     """Base class of the classifiers that train a network.
 
     A subclass has the parameters of `TRAINING_CONSTRAINTS` and says with two methods
-    what it is: `_check_data` turns `X` into data with the methods of `ArrayData`, and
+    what it is: `_check_data` converts `X` to `Data`, and
     `_describe_network` names a function of `builders` and its arguments. Think twice
     before adding to it.
     """
@@ -143,6 +133,7 @@ class BaseNetworkClassifier(
 
     def _fit(self, X, y, sample_weight, validation):
         """Return the attributes of the fitted classifier, and set none of them yet."""
+        check_callbacks(self.callbacks)
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
@@ -229,20 +220,18 @@ class BaseNetworkClassifier(
         exported without any effect on the classifier.
         """
         check_is_fitted(self)
-        from skvision._nets import programs
+        from skvision._nets.programs import build_model
 
-        return programs.build_model(self._network, self._weights, self.dropout)
+        return build_model(self._network, self._weights, self.dropout)
 
     def _logits(self, X):
         check_is_fitted(self)
         data = self._check_data(X, reset=False)
-        from skvision._nets import programs
+        from skvision._nets.program_pool import predict_logits
 
         return np.mean(
             [
-                programs.predict_logits(
-                    self._network, self._weights, view, self.batch_size
-                )
+                predict_logits(self._network, self._weights, view)
                 for view in self._predicted_views(data)
             ],
             axis=0,
@@ -341,78 +330,103 @@ class BaseNetworkClassifier(
 
     def _train(self, train, validation, classes, seed, X, y):
         """Train the network, and return the attributes of the fitted classifier."""
-        from skvision._training import loop
-
         n_outputs = 1 if len(classes) == 2 else len(classes)
         network = self._describe_network(train[0], n_outputs)
-        state = loop.TrainingState(**self._former_fit(network))
-        checkpoints = []
-        if state.weights is None and not self._prepare(
-            state, network, train, validation, seed, checkpoints
-        ):
-            return self._fitted_attributes(network, classes, state)
-        n_epochs = state.epoch + self.epochs
-        checkpoint = self._checkpoint(network, train, validation, state, seed)
-        checkpoints.append(checkpoint)
+        start = self._start(network, train, validation, seed)
 
         def fitted_attributes(state):
             return self._fitted_attributes(network, classes, state)
 
-        tasks = EpochTasks(self, n_epochs - state.epoch, fitted_attributes, X=X, y=y)
-        plan = self._plan(
+        if not start.is_complete:
+            return fitted_attributes(start.state)
+        n_epochs = start.state.epoch + self.epochs
+        state, is_complete, checkpoint = self._run_phase(
+            network,
+            train,
+            validation,
+            seed,
+            start.state,
+            optimizer=self._optimizer_config(),
+            first_epoch=start.state.epoch,
+            epochs=n_epochs,
+            callbacks=list(self.callbacks or ()),
+            # The checkpoint may already contain some of the epochs.
+            make_tasks=lambda epoch: EpochTasks(
+                self, n_epochs - epoch, fitted_attributes, X=X, y=y
+            ),
+        )
+        if is_complete:
+            for done in filter(None, [*start.checkpoints, checkpoint]):
+                done.remove()
+        return fitted_attributes(state)
+
+    def _start(self, network, train, validation, seed):
+        """Return what the training starts from: the fit before, with `warm_start`."""
+        return Start(self._former_state(network))
+
+    def _run_phase(
+        self,
+        network,
+        train,
+        validation,
+        seed,
+        state,
+        *,
+        make_tasks=None,
+        checkpoint_key=(),
+        **settings,
+    ):
+        """Train one network from `state`, or from a checkpoint of the same training.
+
+        Returns
+        -------
+        state : TrainingState
+        is_complete : bool
+            False after Ctrl-C.
+        checkpoint : Checkpoint or None
+        """
+        from skvision._training import loop
+
+        checkpoint = None
+        if self.checkpoint_dir is not None:
+            checkpoint = loop.Checkpoint(
+                self.checkpoint_dir,
+                self._fingerprint(
+                    (*network, *checkpoint_key), train, validation, state, seed
+                ),
+            )
+            state = replace(state, **checkpoint.read())
+        if make_tasks is not None:
+            settings["tasks"] = make_tasks(state.epoch)
+        parameters = {name: getattr(self, name) for name in _PLANNED}
+        plan = loop.TrainingPlan(
             network=network,
             data=train,
             validation=validation,
             seed=seed,
-            optimizer=self._optimizer_config(),
-            first_epoch=n_epochs - self.epochs,
-            epochs=n_epochs,
             checkpoint=checkpoint,
-            tasks=tasks,
-            callbacks=list(self.callbacks or ()),
+            **parameters | settings,
         )
-        is_done = loop.train(plan, state)
-        tasks.end_fit(state)
-        if is_done:
-            for checkpoint in filter(None, checkpoints):
-                checkpoint.remove()
-        return fitted_attributes(state)
+        state, is_complete = loop.train(plan, state)
+        if make_tasks is not None:
+            plan.tasks.end_fit(state)
+        return state, is_complete, checkpoint
 
-    def _plan(self, **settings):
-        """Return a `TrainingPlan` of `settings`, and of the parameters for the rest."""
-        from skvision._training import loop
+    def _former_state(self, network):
+        """Return the state after the fit before, or an empty one."""
+        from skvision._training.loop import TrainingState
 
-        planned = {name: getattr(self, name) for name in _PLANNED}
-        return loop.TrainingPlan(**planned | settings)
-
-    def _prepare(self, state, network, train, validation, seed, checkpoints):
-        """Set in `state` what the training starts from, unless it is random.
-
-        Return whether it is to start, or was interrupted before.
-        """
-        return True
-
-    def _checkpoint(self, network, train, validation, state, seed):
-        """Bring `state` up to date with the checkpoint there is; return where it is."""
-        from skvision._training.checkpoint import Checkpoint
-
-        if self.checkpoint_dir is None:
-            return None
-        content = self._fingerprint(network, train, validation, state, seed)
-        checkpoint = Checkpoint(self.checkpoint_dir, content)
-        vars(state).update(checkpoint.read())
-        return checkpoint
-
-    def _former_fit(self, network):
-        """With `warm_start`, what the training is to go on from."""
         if not self.warm_start or not hasattr(self, "_weights"):
-            return {}
+            return TrainingState()
         if network != self._network:
             raise ValueError(
                 "With warm_start=True, the network must be that of the fit before, "
                 f"{self._network}. Got {network} instead. Set warm_start=False to "
                 "start anew."
             )
+        return TrainingState(**self._former_results())
+
+    def _former_results(self):
         return {"weights": self._weights, "history": self.history_}
 
     def _fitted_attributes(self, network, classes, state):

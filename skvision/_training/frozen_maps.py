@@ -1,4 +1,4 @@
-"""What the frozen blocks of VGG16 make of images, as the training wants its data."""
+"""Activations of the frozen blocks of VGG16, computed once for each image and view."""
 
 import functools
 from dataclasses import dataclass, replace
@@ -6,43 +6,46 @@ from hashlib import blake2b
 
 import numpy as np
 
-from skvision._features.extraction import Extraction
+from skvision._features.extraction import Extraction, rows_per_pass
 from skvision._features.store import FeatureStore
 from skvision._training.image_data import ImageData
 
-VIEWS = 3  # stream of random numbers, beside those of `loop`
+VIEWS = 3  # stream of random numbers, next to those in `loop`
 
 
 @dataclass(frozen=True)
 class FrozenMaps:
-    """Maps of the layer where the frozen part ends, each computed once and stored.
+    """Activations of the last frozen layer, each computed once and stored.
 
-    The way of the data: image -> view of it -> frozen blocks -> store -> batch. In
-    training each image comes in one of its views, another one in each epoch, until all
+    Data flow: image -> view (an augmented copy) -> frozen blocks -> store -> batch. In
+    each epoch of the training an image appears in one of its views, until all of them
     were seen.
 
     Attributes
     ----------
     plain : Extraction
-        Of the images as they are, for predictions, and where nothing is augmented.
+        Of the images without augmentation: for predictions, and for training if there
+        is no augmenter.
     half : Extraction
-        The same with float16: half the space for views, which are only trained on,
-        where dropout is far coarser.
+        The same with float16, for views: half the space, and the rounding is small
+        compared with the noise of dropout.
     shape : tuple of int
-        Height, width and number of the maps of an image.
+        Height, width and number of channels of the activations of an image.
     augmenter : ImageAugmenter or None
     n_views : int or None
         Views of each image; None for a new one in each epoch, which is not stored.
+    is_seeded : bool
+        Whether later fits can have the same views, so that storing them is worthwhile.
     indices : ndarray
-        Which of the images this is about.
+        Positions of the samples among the images.
     max_bytes : int or None
-        Of the store, where `plain` has none and one has to be made.
+        Limit of a temporary store.
     augmented : Extraction or None
-        Of the stored views, but for the image as it is.
+        Of the views, except for the plain image.
     views : tuple of str
-        Names of the views that the training walks over.
+        Names of the views that the training uses.
     fresh : ImageData or None
-        The images, where views are not stored.
+        The images, if views are not stored.
     view : str
         Name of the view outside training.
     """
@@ -52,6 +55,7 @@ class FrozenMaps:
     shape: tuple
     augmenter: object
     n_views: int | None
+    is_seeded: bool
     indices: np.ndarray
     max_bytes: int | None = None
     augmented: Extraction | None = None
@@ -59,7 +63,9 @@ class FrozenMaps:
     fresh: ImageData | None = None
     view: str = "plain"
 
-    most_rows_to_predict = 16  # a pass of the frozen blocks has as many
+    @property
+    def max_predict_batch(self):
+        return len(self) if len(self) in (1, 2, 4) else 12
 
     def __len__(self):
         return len(self.indices)
@@ -68,16 +74,16 @@ class FrozenMaps:
         return replace(self, indices=self.indices[indices])
 
     def mirrored(self):
-        """The images turned left to right, for predictions."""
+        """Return the data of the images flipped left to right, for predictions."""
         mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
         return replace(self, plain=mirrored, view="mirrored")
 
     def load(self, seed=None):
-        """Compute and store what is missing: with a seed, the views as well."""
+        """Compute and store what is missing; with a seed, the views as well."""
         plain = self.plain
         if plain.store is None:
             plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
-        _fill(plain)
+        plain.fill()
         if seed is None or self.augmenter is None:
             return replace(self, plain=plain)
         if self.n_views is None:
@@ -86,12 +92,16 @@ class FrozenMaps:
             return replace(self, plain=plain, fresh=fresh)
         views = views_of(self.augmenter, self.n_views, seed)
         stored = {name: view for name, view in views.items() if name != "plain"}
-        augmented = self.half.on_images_of(plain, stored)
-        _fill(augmented)
+        store = plain.store
+        is_random = any(isinstance(view, _View) for view in views.values())
+        if is_random and not self.is_seeded:
+            store = FeatureStore.temporary(self.max_bytes)
+        augmented = self.half.on_images_of(plain, stored, store)
+        augmented.fill()
         return replace(self, plain=plain, augmented=augmented, views=tuple(views))
 
     def batch(self, indices, randomness=None):
-        """Maps of shape (n, *shape), of plain images unless in training."""
+        """Return activations of shape (n, *shape); of the plain images by default."""
         indices = self.indices[indices]
         if self.fresh is not None and randomness is not None:
             maps = self._frozen(self.fresh.batch(indices, randomness))
@@ -109,15 +119,15 @@ class FrozenMaps:
         return maps
 
     def content(self):
-        """Yield bytes that tell this data from other data."""
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
         yield repr((self.plain.settings, augmenter, self.n_views)).encode()
         for i in self.indices:
             yield self.plain.digests[i]
 
     def _frozen(self, images):
-        network, n_rows = self.plain.load_network()
+        network, max_rows = self.plain.load_network()
         n = len(images)
+        n_rows = rows_per_pass(n, max_rows)
         images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
         passes = np.split(images, len(images) // n_rows)
         return np.concatenate([network(some) for some in passes])[:n]
@@ -125,7 +135,7 @@ class FrozenMaps:
 
 @functools.lru_cache(maxsize=4)
 def numbers_of_views(seed, epoch, n_views, n_images):
-    """Of each image in an epoch: a walk over all views, then over all again."""
+    """Return the view of each image in an epoch: each view once, then all again."""
     turn, step = divmod(epoch, n_views)
     rng = np.random.default_rng([seed, VIEWS, turn])
     order = np.tile(np.arange(n_views), (n_images, 1))
@@ -135,7 +145,7 @@ def numbers_of_views(seed, epoch, n_views, n_images):
 def views_of(augmenter, n_views, seed):
     """Return name -> function from an image to a view of it.
 
-    An augmenter that only flips has two views, or four, and gets just these.
+    An augmenter that only flips has just two views, or four.
     """
     params, flips = augmenter.get_params(), ("horizontal_flip", "vertical_flip")
     ranges = {k: v for k, v in params.items() if k not in (*flips, "fill_mode", "cval")}
@@ -159,7 +169,7 @@ def views_of(augmenter, n_views, seed):
 
 @dataclass(frozen=True)
 class _View:
-    """One random transformation of an image, that its content and `seed` decide."""
+    """One random transformation of an image, determined by its content and `seed`."""
 
     augmenter: object
     seed: int
@@ -175,9 +185,3 @@ class _View:
         )
         view = self.augmenter.apply(image[np.newaxis], drawn)[0]
         return np.rint(view).clip(0, 255).astype(np.uint8)
-
-
-def _fill(extraction):
-    for _ in extraction.stream():
-        if extraction.store.is_full:
-            return  # the rest is computed whenever it is asked for

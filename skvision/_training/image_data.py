@@ -5,7 +5,6 @@ from copy import copy
 
 import numpy as np
 
-from skvision._features.store import content_digest
 from skvision._utils.parallel import map_ahead, n_threads
 
 # Decoded images of a fit are kept in memory up to this size, about 31,000 of 150 x 150
@@ -32,7 +31,7 @@ class ImageData:
         Transforms the batches of the training.
     """
 
-    most_rows_to_predict = 4  # in one pass: a single image is not to wait for 16
+    max_predict_batch = 4  # a single image costs little more
 
     def __init__(self, images, image_size, interpolation, augmenter):
         self.images = images
@@ -89,7 +88,7 @@ class ImageData:
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
         yield repr((self.image_size, self.interpolation, augmenter)).encode()
         for i in self.indices:
-            yield content_digest(self.images.read_bytes(i))
+            yield self.images.digest(i)
 
     def _decode(self, i):
         data = self.images.read_bytes(i)

@@ -1,43 +1,47 @@
 """Training: a plan, a state in numbers, and the loop over the epochs."""
 
+import copy
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from skvision._nets.backend import keras
-from skvision._nets.programs import borrow, prepared
+from skvision._nets.program_pool import acquire
+from skvision._nets.programs import prepared
 from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import log_probabilities
 from skvision._training.sklearn_callbacks import NoTasks
 from skvision._utils.parallel import chunks
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
-# Streams of random numbers that are drawn from one seed.
+# Independent streams of random numbers, derived from one seed.
 INITIAL_WEIGHTS, SHUFFLE, DROPOUT = range(3)
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a fit was asked to do: nothing in here changes while it runs.
+    """What a fit was asked to do; nothing in it changes during training.
 
     Attributes
     ----------
     network : tuple
-        Description of the network.
-    data : tuple of (data, y, sample_weight)
-        What is trained on: `data` with ``len`` and ``batch(indices, (seed, epoch))``,
-        codes of the classes, and weights whose mean is 1.
-    validation : tuple of (data, y, sample_weight) or None
+        Description of the network: builder and arguments.
+    data : tuple of (Data, ndarray, ndarray)
+        Training data: inputs, class indices and sample weights with a mean of 1.
+    validation : tuple of (Data, ndarray, ndarray) or None
     optimizer : dict
         As `optimizer_config` returns it.
     first_epoch, epochs : int
-        Number of epochs that were done before, and when all is done.
+        Number of epochs that were completed before, and at the end.
     learning_rate_schedule : {"constant", "cosine"}
-        With "cosine" the rate falls from epoch to epoch, along half a cosine to 0.
+        With "cosine" the rate decreases from epoch to epoch to 0, along half a cosine.
+    checkpoint : Checkpoint or None
+    callbacks : list
+        Keras callbacks of the user, or callables that return one.
     tasks : EpochTasks
-        Is told of each epoch.
+        Is notified of each epoch.
     """
 
     network: tuple
@@ -61,25 +65,25 @@ class TrainingPlan:
     tasks: Any = field(default_factory=NoTasks)
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainingState:
-    """Where a fit is, in numbers: at the end of an epoch, this is all there is.
+    """The state of a training after an epoch, in numbers.
 
     Attributes
     ----------
     weights, best_weights : list of ndarray or None
         What the network predicts with; averages, if weights are averaged.
     latest_weights, optimizer : list of ndarray or None
-        What the next step starts from: the weights, if others than `weights`, and the
-        optimizer's variables. Only set where there is a checkpoint.
+        What the next step starts from: the weights, if they differ from `weights`, and
+        the optimizer's variables. Only set if there is a checkpoint.
     history : dict of list of float
-        One value an epoch.
+        One value per epoch.
     best_score : tuple of (accuracy, -loss) or None
         Of the epoch with the best validation score.
     best_epoch : int or None
         Number of that epoch, counted from 1.
     earlier : dict of list of float
-        The history of another training that came before, on which this one builds.
+        The history of the training before this one: of the head, in fine-tuning.
     """
 
     weights: list | None = None
@@ -93,126 +97,164 @@ class TrainingState:
 
     @property
     def epoch(self):
-        """Number of epochs that are done."""
+        """Number of completed epochs."""
         return len(self.history.get("loss", ()))
 
 
 def train(plan, state):
-    """Train as `plan` says, from `state` on, which holds the result afterwards.
+    """Train as `plan` says, starting from `state`.
 
-    Return whether all was done, and not interrupted.
+    Returns
+    -------
+    state : TrainingState
+        The state at the end: after the last epoch, the best one with early stopping, or
+        the last complete one after Ctrl-C.
+    is_complete : bool
+        False after Ctrl-C.
     """
-    with borrow(plan.network, plan.batch_size, plan.optimizer) as program:
+    with acquire(plan.network, plan.optimizer) as program:
         if state.weights is None:
             seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
-            state.weights = program.initial_weights(seeds)
+            state = replace(state, weights=program.initial_weights(seeds))
+        training = _Training(plan, state, program)
+        is_complete = training.run()
+    state = training.state
+    if plan.early_stopping and state.best_weights is not None:
+        state = replace(state, weights=state.best_weights)
+    return state, is_complete
+
+
+class _Training:
+    """One training in progress: `state` is replaced after each epoch."""
+
+    def __init__(self, plan, state, program):
+        self.plan, self.state, self.program = plan, state, program
         rate = plan.optimizer["config"].get("learning_rate")
         program.load(state, rate, plan.ema_momentum)
         program.set_dropout(plan.dropout)
-        callbacks = _Callbacks(plan, program.model)
-        first_epoch = state.epoch
+        self.callbacks = _Callbacks(plan, program)
+
+    def run(self):
+        """Run the epochs; return False if Ctrl-C ended them."""
+        first_epoch = self.state.epoch
         try:
-            callbacks.call("on_train_begin", {})
-            _run_epochs(program, plan, state, callbacks)
-            is_done = True
+            self.callbacks.call("on_train_begin", {})
+            while not self._is_over():
+                if self._run_epoch():
+                    break
         except KeyboardInterrupt:
-            if state.epoch == first_epoch and not state.earlier:
+            if self.state.epoch == first_epoch and not self.state.earlier:
                 raise
-            is_done = False
-            _warn_of_interrupt(plan, state)
+            self._warn_of_interrupt()
+            return False
         else:
-            _end(program, state, callbacks)
+            self._finish()
         finally:
-            callbacks.release()
-    if plan.early_stopping and state.best_weights is not None:
-        state.weights = state.best_weights
-    return is_done
+            self.callbacks.release()
+        return True
 
+    def _is_over(self):
+        plan, state = self.plan, self.state
+        if state.epoch >= plan.epochs:
+            return True
+        if not plan.early_stopping or state.best_epoch is None:
+            return False
+        return state.epoch - state.best_epoch >= plan.n_iter_no_change
 
-def _warn_of_interrupt(plan, state):
-    warnings.warn(
-        f"Training was interrupted in epoch {state.epoch + 1} of {plan.epochs}: the "
-        f"estimator is as after epoch {state.epoch}.",
-        SkvisionWarning,
-        stacklevel=6,
-    )
-
-
-def _end(program, state, callbacks):
-    """Take over the averages, and what a callback makes of them at the end."""
-    program.optimizer.finalize_variable_values(program.model.trainable_variables)
-    program.set_weights(program.weights())
-    callbacks.call("on_train_end", {})
-    state.weights = program.latest_weights()
-
-
-def _run_epochs(program, plan, state, callbacks):
-    while not _is_over(plan, state):
-        epoch = state.epoch
+    def _run_epoch(self):
+        """Run one epoch; return whether a callback stops the training."""
+        plan, program, epoch = self.plan, self.program, self.state.epoch
         plan.tasks.begin_epoch()
-        _set_learning_rate(program, plan, epoch)
-        callbacks.call("on_epoch_begin", epoch, {})
-        _check_intact(program)
-        logs = _run_epoch(program, plan, epoch, callbacks)
-        with program.as_it_predicts():
+        self._set_learning_rate(epoch)
+        self.callbacks.call("on_epoch_begin", epoch, {})
+        logs = self._train_on_all_batches(epoch)
+        with program.averaged():
             if plan.validation is not None:
                 logs |= _evaluate(program, *plan.validation)
-            callbacks.call("on_epoch_end", epoch, dict(logs))
-        _end_epoch(program, plan, state, logs)
-        if plan.tasks.end_epoch(state) or program.model.stop_training:
+            self.callbacks.call("on_epoch_end", epoch, dict(logs))
+        self._end_epoch(logs)
+        return plan.tasks.end_epoch(self.state) or program.model.stop_training
+
+    def _set_learning_rate(self, epoch):
+        plan = self.plan
+        if plan.learning_rate_schedule == "constant":
             return
+        rate = plan.optimizer["config"]["learning_rate"]
+        done = (epoch - plan.first_epoch) / (plan.epochs - plan.first_epoch)
+        self.program.optimizer.learning_rate = rate * (1 + np.cos(np.pi * done)) / 2
 
+    def _train_on_all_batches(self, epoch):
+        """Train on all data once, in an order that only seed and epoch determine."""
+        plan = self.plan
+        data, y, sample_weight = plan.data
+        rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
+        first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
+        order = chunks(rng.permutation(len(y)), plan.batch_size)
+        inputs = prepared(lambda rows: data.batch(rows, (plan.seed, epoch)), order)
+        loss = correct = n_seen = weight = 0
+        for step, rows in enumerate(order):
+            self.callbacks.call("on_train_batch_begin", step, {})
+            batch_loss, batch_correct = self.program.train_on_batch(
+                next(inputs),
+                y[rows],
+                sample_weight[rows],
+                np.array([first_seed, step], dtype=np.int32),
+                plan.l1,
+                plan.l2,
+                n_rows=plan.batch_size,
+            )
+            if not np.isfinite(batch_loss):
+                raise _diverged(plan, epoch, batch_loss)
+            loss, correct = loss + batch_loss, correct + batch_correct
+            n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
+            logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
+            self.callbacks.call("on_train_batch_end", step, logs)
+        return logs
 
-def _set_learning_rate(program, plan, epoch):
-    if plan.learning_rate_schedule == "constant":
-        return
-    rate = plan.optimizer["config"]["learning_rate"]
-    done = (epoch - plan.first_epoch) / (plan.epochs - plan.first_epoch)
-    program.optimizer.learning_rate = rate * (1 + np.cos(np.pi * done)) / 2
+    def _end_epoch(self, logs):
+        """Replace `state` by that after the epoch, and write the checkpoint."""
+        plan, program, former = self.plan, self.program, self.state
+        weights = program.weights()
+        if not all(np.isfinite(w).all() for w in weights):
+            raise _diverged(plan, former.epoch, float("nan"))
+        # With warm_start, a fit may record more, or less, than the one before.
+        unknown = [float("nan")] * former.epoch
+        history = {
+            name: [*former.history.get(name, unknown), logs.get(name, float("nan"))]
+            for name in {**former.history, **logs}
+        }
+        state = replace(former, weights=weights, history=history)
+        if plan.validation is not None:
+            score = logs["val_accuracy"], -logs["val_loss"]
+            if state.best_score is None or score > state.best_score:
+                best = {"best_epoch": state.epoch, "best_weights": weights}
+                state = replace(state, best_score=score, **best)
+        if plan.checkpoint is not None:
+            latest = None
+            if plan.ema_momentum is not None:
+                latest = program.latest_weights()
+            optimizer = program.optimizer_state()
+            state = replace(state, latest_weights=latest, optimizer=optimizer)
+            plan.checkpoint.write(state)
+        # A single assignment: Ctrl-C finds the state before or after it.
+        self.state = state
 
+    def _finish(self):
+        """Take over the averages, and what callbacks assign at the end."""
+        program = self.program
+        program.optimizer.finalize_variable_values(program.model.trainable_variables)
+        program.set_weights(program.weights())
+        self.callbacks.call("on_train_end", {})
+        self.state = replace(self.state, weights=program.latest_weights())
 
-def _check_intact(program):
-    if not program.is_intact():
-        raise ValueError(
-            "One of the 'callbacks' exchanged a part of the model or of its optimizer. "
-            "Give parts with the parameters of the classifier, such as 'optimizer'; a "
-            "callback may assign a number, as in model.optimizer.learning_rate = 0.1."
+    def _warn_of_interrupt(self):
+        epoch = self.state.epoch
+        warnings.warn(
+            f"Training was interrupted in epoch {epoch + 1} of {self.plan.epochs}: "
+            f"the estimator is as after epoch {epoch}.",
+            SkvisionWarning,
+            stacklevel=7,
         )
-
-
-def _is_over(plan, state):
-    if state.epoch >= plan.epochs:
-        return True
-    if not plan.early_stopping or state.best_epoch is None:
-        return False
-    return state.epoch - state.best_epoch >= plan.n_iter_no_change
-
-
-def _run_epoch(program, plan, epoch, callbacks):
-    """Train on all data once, in an order that only seed and epoch decide."""
-    data, y, sample_weight = plan.data
-    rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
-    first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
-    order = chunks(rng.permutation(len(y)), plan.batch_size)
-    inputs = prepared(lambda rows: data.batch(rows, (plan.seed, epoch)), order)
-    loss = correct = n_seen = weight = 0
-    for step, rows in enumerate(order):
-        callbacks.call("on_train_batch_begin", step, {})
-        batch_loss, batch_correct = program.train_on_batch(
-            next(inputs),
-            y[rows],
-            sample_weight[rows],
-            np.array([first_seed, step], dtype=np.int32),
-            plan.l1,
-            plan.l2,
-        )
-        if not np.isfinite(batch_loss):
-            raise _diverged(plan, epoch, batch_loss)
-        loss, correct = loss + batch_loss, correct + batch_correct
-        n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
-        logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
-        callbacks.call("on_train_batch_end", step, dict(logs))
-    return logs
 
 
 def _diverged(plan, epoch, loss):
@@ -225,7 +267,7 @@ def _diverged(plan, epoch, loss):
 
 
 def _evaluate(program, data, y, sample_weight):
-    """Loss and accuracy on the validation data, without dropout and penalties."""
+    """Return loss and accuracy on validation data, without dropout and penalties."""
     log_proba = log_probabilities(program.logits(data))
     losses = -log_proba[np.arange(len(y)), y]
     hits = log_proba.argmax(axis=1) == y
@@ -235,40 +277,13 @@ def _evaluate(program, data, y, sample_weight):
     }
 
 
-def _end_epoch(program, plan, state, logs):
-    """Bring `state` up to date, and write it to the checkpoint."""
-    weights = program.weights()
-    if not all(np.isfinite(w).all() for w in weights):
-        raise _diverged(plan, state.epoch, float("nan"))
-    new = TrainingState(**vars(state) | {"weights": weights})
-    # A fit that goes on from another one may record more, or less, than that did.
-    unknown = [float("nan")] * state.epoch
-    new.history = {
-        name: [*state.history.get(name, unknown), logs.get(name, float("nan"))]
-        for name in {**state.history, **logs}
-    }
-    if plan.validation is not None:
-        score = logs["val_accuracy"], -logs["val_loss"]
-        if state.best_score is None or score > state.best_score:
-            new.best_score, new.best_epoch = score, new.epoch
-            new.best_weights = weights
-    if plan.checkpoint is not None:
-        new.optimizer = program.optimizer_state()
-        if plan.ema_momentum is not None:
-            new.latest_weights = program.latest_weights()
-        plan.checkpoint.write(new)
-    # One step, so that Ctrl-C finds the state of this epoch or of the one before.
-    vars(state).update(vars(new))
-
-
 class _Callbacks:
     """The user's Keras callbacks, and Keras' progress bar if `verbose` asks for it."""
 
-    def __init__(self, plan, model):
-        self.callbacks = [
-            c if isinstance(c, keras.callbacks.Callback) else c()
-            for c in plan.callbacks
-        ]
+    def __init__(self, plan, program):
+        self.program = program
+        self.callbacks = [_for_this_fit(c, i) for i, c in enumerate(plan.callbacks)]
+        self.may_change_model = bool(self.callbacks)
         if plan.verbose:
             self.callbacks.append(keras.callbacks.ProgbarLogger())
         for callback in self.callbacks:
@@ -279,13 +294,50 @@ class _Callbacks:
                     "steps": -(-len(plan.data[1]) // plan.batch_size),
                 }
             )
-            callback.set_model(model)
+            callback.set_model(program.model)
 
     def call(self, hook, *args):
         for callback in self.callbacks:
-            getattr(callback, hook)(*args)
+            # The last argument is `logs`, which a callback may modify.
+            getattr(callback, hook)(*args[:-1], dict(args[-1]))
+        is_first_batch = hook == "on_train_batch_begin" and args[0] == 0
+        is_checked = hook in ("on_train_begin", "on_epoch_begin", "on_epoch_end")
+        if self.may_change_model and (is_checked or is_first_batch):
+            self._check_model()
+
+    def _check_model(self):
+        """Raise if a callback changed what the traced training step cannot follow."""
+        if changes := self.program.changes():
+            raise ValueError(
+                f"One of the 'callbacks' changed {', '.join(changes[:3])}. The step "
+                "of the training is traced beforehand and would ignore that. Callbacks "
+                "may set the learning rate, the weights and model.stop_training. Pass "
+                "other settings of the optimizer with the 'optimizer' parameter, and "
+                "freeze blocks with 'n_trainable_blocks' of FineTunedVGGClassifier. "
+                "For anything else, train the Keras model in 'model_' yourself."
+            )
 
     def release(self):
-        """Take the model back: it goes on to other fits, and is not to be pickled."""
+        """Detach the model, which other fits will use."""
         for callback in self.callbacks:
             callback.set_model(None)
+
+
+def _for_this_fit(callback, i):
+    """Return a new callback, so that no fit changes the parameters of an estimator."""
+    if not isinstance(callback, keras.callbacks.Callback):
+        made = callback()
+        if isinstance(made, keras.callbacks.Callback):
+            return made
+        raise ValueError(
+            f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when "
+            f"called without arguments. It returned {made!r}."
+        )
+    try:
+        return copy.deepcopy(callback)
+    except Exception as error:
+        raise ValueError(
+            f"callbacks[{i}], a {type(callback).__name__}, cannot be copied "
+            f"({error}), and each fit uses copies. Pass a function that returns a "
+            "new callback instead."
+        ) from error

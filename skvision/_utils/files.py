@@ -3,7 +3,13 @@
 import contextlib
 import os
 import secrets
+import time
+from hashlib import blake2b
 from pathlib import Path
+
+# A file that changed less than this ago may change again without new timestamps: those
+# of FAT have a resolution of 2 s. Git calls such entries racy.
+_RACY_NS = 2 * 10**9
 
 
 @contextlib.contextmanager
@@ -46,3 +52,28 @@ def make_folder(path):
             f"Cannot create the folder {path!r} ({error.strerror}). Pass the path of a "
             "writable folder (SKVISION_DATA sets the default one)",
         ) from error
+
+
+def content_digest(data):
+    """Return the 20-byte BLAKE2b digest of the content of a file."""
+    return blake2b(data, digest_size=20).digest()
+
+
+def file_version(path):
+    """Return values that differ if the file was rewritten, even in place.
+
+    Size and modification time can be the same afterwards; on most file systems the
+    change time and the inode cannot. Returns None for a file that changed in the last
+    two seconds, whose timestamps cannot be trusted yet.
+    """
+    status = os.stat(path)
+    newest = max(status.st_mtime_ns, status.st_ctime_ns)
+    if time.time_ns() - newest < _RACY_NS:
+        return None
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )

@@ -30,6 +30,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_callbacks",
     "check_image_size",
     "check_sample_weight",
     "check_units",
@@ -96,3 +97,14 @@ def check_units(name, units):
             f"layer, such as (64,). Got {units!r} instead."
         )
     return tuple(int(n) for n in units)
+
+
+def check_callbacks(callbacks):
+    """Raise unless all `callbacks` may be Keras callbacks, or can be called."""
+    for i, callback in enumerate(callbacks or ()):
+        if not callable(callback) and not hasattr(callback, "set_model"):
+            raise ValueError(
+                f"callbacks[{i}] must be an instance of keras.callbacks.Callback, or a "
+                f"function or class that returns one. Got {callback!r} of type "
+                f"{type(callback).__name__} instead."
+            )

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from sklearn.utils import Bunch
 
-from skvision._features.store import content_digest
 from skvision._images.inputs import check_images
+from skvision._utils.files import content_digest
 from skvision._utils.parallel import map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 

@@ -17,7 +17,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 DENSE = [("dense", n, batch) for n in (512, 8192) for batch in (16, 32, 64, 256)]
-CONVNET = [("convnet", side, batch) for side in (28, 64, 150) for batch in (16, 64, 256)]
+SIDES, BATCHES = (28, 64, 150), (16, 64, 256)
+CONVNET = [("convnet", side, batch) for side in SIDES for batch in BATCHES]
 SLOWEST, MEAN, DEFAULT = 0.95, 1.2, 1.6
 N_TURNS, N_EPOCHS = 3, 4
 
@@ -91,9 +92,7 @@ def keras_model(kind, shape):
 def fit_keras(kind, X, y, batch):
     times = timer()
     model = keras_model(kind, X.shape[1:])
-    model.fit(
-        X, y, batch_size=batch, epochs=N_EPOCHS, callbacks=[times], verbose=0
-    )
+    model.fit(X, y, batch_size=batch, epochs=N_EPOCHS, callbacks=[times], verbose=0)
     return times.seconds
 
 
@@ -122,7 +121,12 @@ def race():
                 end.send(case)
                 found += end.recv()
         theirs, ours = map(np.median, seconds)
-        print(f"{' '.join(map(str, case)):>18}: {theirs / ours:.2f}", flush=True)
+        n_steps = -(-len(data(*case)[1]) // case[2])
+        per_step = "{:.2f} and {:.2f} ms".format(
+            *(1000 * s / n_steps for s in (theirs, ours))
+        )
+        label = " ".join(map(str, case))
+        print(f"{label:>18}: {theirs / ours:.2f} ({per_step})", flush=True)
         return theirs / ours
 
     yield run

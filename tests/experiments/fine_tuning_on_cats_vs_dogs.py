@@ -176,7 +176,7 @@ class Rounded:
 
     def __init__(self, data):
         self.data = data
-        self.most_rows_to_predict = data.most_rows_to_predict
+        self.max_predict_batch = data.max_predict_batch
 
     def __len__(self):
         return len(self.data)

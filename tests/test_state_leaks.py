@@ -1,0 +1,221 @@
+"""Tests that nothing of one fit reaches the next one, whatever callbacks do."""
+
+import keras
+import numpy as np
+import pytest
+from _heads import data, head
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skvision import ScratchCNNClassifier
+from skvision._nets import layers, program_pool, programs
+from skvision.exceptions import TrainingDivergedError
+
+X, y = data()
+
+
+def sgd(callbacks=None, **settings):
+    settings = {"momentum": 0.9, "nesterov": True} | settings
+    optimizer = keras.optimizers.SGD(0.1, **settings)
+    return head(optimizer=optimizer, learning_rate=None, callbacks=callbacks)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return sgd().fit(X, y).history_
+
+
+def calling(function, hook):
+    """Return a callback that calls `function` with the model in `hook`."""
+    body = {hook: lambda self, *args, **kwargs: function(self.model)}
+    return type("Custom", (keras.callbacks.Callback,), body)()
+
+
+def freeze_layer(model):
+    model.layers[1].trainable = False
+
+
+def freeze_model(model):
+    model.trainable = False
+
+
+def replace_activation(model):
+    model.layers[1].activation = keras.activations.tanh
+
+
+def replace_optimizer(model):
+    model.optimizer = keras.optimizers.SGD(0.1)
+
+
+def schedule_learning_rate(model):
+    decay = keras.optimizers.schedules.CosineDecay(0.01, 10)
+    model.optimizer.learning_rate = decay
+
+
+def setting(name, value):
+    return lambda model: setattr(model.optimizer, name, value)
+
+
+CHANGES = {
+    "'momentum' of SGD": setting("momentum", 0.0),
+    "'nesterov' of SGD": setting("nesterov", False),
+    "'weight_decay' of SGD": setting("weight_decay", 0.1),
+    "'clipnorm' of SGD": setting("clipnorm", 0.01),
+    "'learning_rate' of SGD": schedule_learning_rate,
+    r"'trainable' of the layer 'dense_1' \(Dense\)": freeze_layer,
+    "'trainable' of Functional": freeze_model,
+    "'activation' of the layer 'dense_1'": replace_activation,
+    "'optimizer' of Functional": replace_optimizer,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_that_would_be_ignored_is_an_error(change, expected):
+    with pytest.raises(ValueError, match=f"callbacks' changed .*{change}"):
+        sgd([calling(CHANGES[change], "on_train_begin")]).fit(X, y)
+    after = sgd().fit(X, y)
+    assert after.history_ == expected
+    assert np.isfinite(after.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "on_epoch_begin",
+        "on_train_batch_begin",
+        "on_train_batch_end",
+        "on_epoch_end",
+        "on_train_end",
+    ],
+)
+@pytest.mark.parametrize("change", list(CHANGES)[:1])
+def test_change_in_any_hook_does_not_reach_the_next_fit(change, hook, expected):
+    classifier = sgd([calling(CHANGES[change], hook)])
+    if hook == "on_train_end":  # too late to change anything
+        classifier.fit(X, y)
+    else:
+        with pytest.raises(ValueError, match=change):
+            classifier.fit(X, y)
+    assert sgd().fit(X, y).history_ == expected
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end"])
+def test_learning_rate_and_weights_do_not_reach_the_next_fit(hook, expected):
+    def halve(model):
+        model.optimizer.learning_rate = 0.01
+        model.set_weights([w / 2 for w in model.get_weights()])
+
+    changed = sgd([calling(halve, hook)]).fit(X, y)
+    assert changed.history_ != expected
+    assert sgd().fit(X, y).history_ == expected
+
+
+def test_program_with_an_added_attribute_is_not_reused(monkeypatch, expected):
+    released = []
+    monkeypatch.setattr(program_pool, "_release", lambda *args: released.append(args))
+
+    def annotate(model):
+        model.note = "mine"
+
+    sgd([calling(annotate, "on_train_begin")]).fit(X, y)
+    assert not released
+    sgd().fit(X, y)
+    assert len(released) == 1
+
+
+def test_callbacks_of_keras_leave_programs_as_they_were(monkeypatch, tmp_path):
+    callbacks = [
+        keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau("loss", patience=1),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.1),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "model.weights.h5"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "model.keras"),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.History(),
+    ]
+    released = []
+    monkeypatch.setattr(program_pool, "_release", lambda *args: released.append(args))
+    sgd(callbacks[:1]).fit(X, y)
+    sgd(callbacks[1:4]).fit(X, y)
+    sgd(callbacks[5:]).fit(X, y)
+    assert len(released) == 3
+
+
+def test_failed_fit_does_not_reach_the_next_one(expected):
+    with pytest.raises(TrainingDivergedError):
+        sgd().set_params(learning_rate=1e30).fit(X, y)
+    assert sgd().fit(X, y).history_ == expected
+
+
+def test_optimizer_class_that_is_defined_anew_is_used():
+    def fit(factor):
+        @keras.saving.register_keras_serializable("tests", "Scaled")
+        class Scaled(keras.optimizers.SGD):
+            def update_step(self, gradient, variable, learning_rate):
+                super().update_step(factor * gradient, variable, learning_rate)
+
+        classifier = head(optimizer=Scaled(0.1), learning_rate=None, dropout=0.0)
+        return classifier.fit(X, y).loss_curve_
+
+    one, two = fit(1.0), fit(0.0)
+    assert one[-1] < one[0]
+    assert_allclose(two, two[0], rtol=1e-5)
+    assert fit(1.0) == one
+
+
+def test_type_of_keras_does_not_leak_into_pooled_programs():
+    reference = sgd().fit(X, y).loss_curve_
+    keras.config.set_floatx("float64")
+    try:
+        sgd().fit(X, y)
+    finally:
+        keras.config.set_floatx("float32")
+    assert sgd().fit(X, y).loss_curve_ == reference
+
+
+@pytest.mark.parametrize("n_rows", [1, 3, 48, 100])
+def test_row_is_rounded_alike_at_any_position(n_rows):
+    classifier = head(hidden_units=(64,), epochs=1).fit(X, y)
+    proba = classifier.predict_proba(np.repeat(X[:1], n_rows, axis=0))
+    assert len(np.unique(proba, axis=0)) == 1
+
+
+def test_without_xla_keras_layers_are_trained(monkeypatch, pixels):
+    labels = [0, 1] * 12
+
+    def fit():
+        classifier = ScratchCNNClassifier(image_size=(32, 36), epochs=2, random_state=0)
+        return classifier.fit(pixels, labels)
+
+    expected = fit()
+    for module in (layers, programs):
+        monkeypatch.setattr(module, "xla_compiles", lambda: False)
+    monkeypatch.setattr(program_pool, "_idle", type(program_pool._idle)())
+    built = []
+    original = programs.Program.__init__
+    monkeypatch.setattr(
+        programs.Program,
+        "__init__",
+        lambda self, *args: built.append(self) or original(self, *args),
+    )
+    found = fit()
+    kinds = {type(layer).__name__ for layer in built[0].model.layers}
+    assert {"Conv2D", "MaxPooling2D"} <= kinds
+    assert "PooledConvolution" not in kinds
+    assert_allclose(
+        found.predict_proba(pixels), expected.predict_proba(pixels), rtol=1e-3
+    )
+    for ours, theirs in zip(found._weights, expected._weights, strict=True):
+        assert_allclose(ours, theirs, rtol=1e-2, atol=1e-4)
+
+
+def test_pool_is_keyed_by_network_and_optimizer():
+    monitored = [("dense_head", 10, (16,), 1), ("dense_head", 10, (17,), 1)]
+    with program_pool.acquire(monitored[0]) as one:
+        with program_pool.acquire(monitored[0]) as two:
+            assert one is not two
+    with program_pool.acquire(monitored[0]) as again:
+        assert again in (one, two)
+    with program_pool.acquire(monitored[1]) as other:
+        assert other not in (one, two)
+    assert_array_equal(other.model.output.shape, (None, 1))
