@@ -401,7 +401,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             shape=self._shape_of_maps(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
-            is_seeded=self.random_state not in (None, np.random),
+            is_seeded=self.random_state is not None,
             indices=np.arange(len(images)),
             max_bytes=self.max_cache_bytes,
         )

@@ -117,10 +117,11 @@ def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
     expected = classifier.predict_proba(X)[:, 1]
     proba = model.predict(X.astype("float32"), verbose=0)[:, 0]
     assert_allclose(proba, expected, rtol=1e-5)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    again = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
-    assert_allclose(again, expected, rtol=1e-5)
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        loaded = keras.models.load_model(tmp_path / name, compile=False)
+        again = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
+        assert_allclose(again, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
@@ -133,7 +134,9 @@ def test_flip_average_is_the_mean_of_both_logits(images, n_blocks, tmp_path):
     assert np.abs(mean - plain.decision_function(X)).max() > 0.01
     for _ in range(2):  # computed, then read
         assert_allclose(both.decision_function(X), mean, rtol=1e-4, atol=1e-5)
-    assert_array_equal(both.decision_function(X[3:5]), both.decision_function(X)[3:5])
+    assert_allclose(
+        both.decision_function(X[3:5]), both.decision_function(X)[3:5], rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,7 +210,8 @@ def test_results_are_the_same_with_and_without_a_store(images, fitted, tmp_path)
 def test_predictions_do_not_depend_on_the_batch(images, fitted):
     X = images[0]
     expected = fitted.predict_proba(X)
-    assert_array_equal(fitted.predict_proba(X[:1]), expected[:1])
+    for n in (1, 2, 3, 4, 13):  # passes of as many images
+        assert_allclose(fitted.predict_proba(X[:n]), expected[:n], rtol=1e-5)
     assert_array_equal(fitted.predict_proba(X[::-1]), expected[::-1])
 
 
@@ -359,7 +363,7 @@ def test_interrupt_restores_the_last_complete_epoch(images, early_stopping):
 
 def test_interrupt_while_training_the_head_keeps_the_head(images, monkeypatch):
     X, y = images
-    original, epochs = loop._run_epoch, []
+    original, epochs = loop._Training._run_epoch, []
 
     def run_epoch(*args):
         epochs.append(args)
@@ -367,7 +371,7 @@ def test_interrupt_while_training_the_head_keeps_the_head(images, monkeypatch):
             raise KeyboardInterrupt
         return original(*args)
 
-    monkeypatch.setattr(loop, "_run_epoch", run_epoch)
+    monkeypatch.setattr(loop._Training, "_run_epoch", run_epoch)
     with pytest.warns(SkvisionWarning, match="in epoch 3 of 4.*as after epoch 2"):
         classifier = vgg().fit(X, y)
     assert classifier.n_iter_ == 0

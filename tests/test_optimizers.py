@@ -82,7 +82,7 @@ def test_cosine_schedule():
             float(watch.model.optimizer.learning_rate)
         )
     )
-    again.set_params(callbacks=[watch]).fit(X, y)
+    again.set_params(callbacks=[lambda: watch]).fit(X, y)
     assert_allclose(rates, expected, rtol=1e-6)  # a warm start restarts it
     schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
     falling.set_params(optimizer=keras.optimizers.SGD(schedule), learning_rate=None)

@@ -42,6 +42,6 @@ def test_warm_start_continues_from_the_averaged_weights():
         on_epoch_begin=lambda epoch, logs: first.append(watch.model.get_weights())
     )
     average = classifier._weights
-    classifier.set_params(callbacks=[watch]).fit(X, y)
+    classifier.set_params(callbacks=[lambda: watch]).fit(X, y)
     for a, b in zip(trainable(first[0]), average, strict=True):
         assert_array_equal(a, b)

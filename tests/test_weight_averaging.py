@@ -24,7 +24,7 @@ class RecordWeights(keras.callbacks.Callback):
 def test_predictions_use_the_averaged_weights(momentum):
     X, y = data()
     watch = RecordWeights()
-    classifier = head(ema_momentum=momentum, epochs=3, callbacks=[watch])
+    classifier = head(ema_momentum=momentum, epochs=3, callbacks=[lambda: watch])
     classifier.fit(X, y, X_val=X[:40], y_val=y[:40])
     plain = head(epochs=3).fit(X, y)
     assert classifier.loss_curve_ == plain.loss_curve_  # training is unaffected

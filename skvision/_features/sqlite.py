@@ -1,5 +1,6 @@
 """SQLite for the feature store: open, create, check, evict, classify errors."""
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -202,25 +203,22 @@ def _check(connection):
 
 def remove_oldest(connection, max_bytes):
     """Delete rows and shrink the file; return the number of rows."""
-    try:
-        return _delete_and_shrink(connection, max_bytes)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
-            raise
-    # No space for the log, and clearing is what would free some: do without. If the
-    # process is killed meanwhile, the file is damaged, and reported as that.
-    connection.execute("PRAGMA journal_mode = MEMORY").fetchall()
-    try:
-        return _delete_and_shrink(connection, max_bytes)
-    finally:
-        _enter_wal(connection)
-
-
-def _delete_and_shrink(connection, max_bytes):
     with transaction(connection):
         n_removed = connection.execute(_DELETE_OLDEST, (max_bytes,)).rowcount
     _shrink(connection)
     return n_removed
+
+
+def is_full(error):
+    """Return whether the disk is full, or the limit of the database reached."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+
+
+def delete_database(path):
+    """Delete the files of a database, which frees space without needing any."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path + suffix)
 
 
 def newest(connection):

@@ -29,9 +29,11 @@ from sklearn.utils import check_scalar
 
 from skvision._features.sqlite import (
     damage_reported,
+    delete_database,
     evict,
     file_size,
     is_environment_error,
+    is_full,
     newest,
     open_database,
     remove_oldest,
@@ -230,13 +232,26 @@ class FeatureStore:
                 self._require_writable()
                 return remove_oldest(self._connection, int(max_bytes))
             except sqlite3.OperationalError as error:
+                if is_full(error) and max_bytes == 0:
+                    return self._replace_database()
                 if not is_environment_error(error):
                     raise
                 raise FeatureStoreError(
                     f"Cannot clear the feature store {self._path!r}: {error}. Free"
-                    " space on the disk, make the folder writable, or delete the file"
-                    " while nothing uses it."
+                    " space on the disk (without 'max_bytes', no space is needed to"
+                    " clear it), make the folder writable, or delete the file while"
+                    " nothing uses it."
                 ) from error
+
+    def _replace_database(self):
+        """Start a new file. On a full disk there is no space for a transaction."""
+        query = "SELECT count(*) FROM features"
+        (n_removed,) = self._connection.execute(query).fetchone()
+        self._connection.close()
+        delete_database(self._path)
+        self._connection, self._refusal = open_database(self._path)
+        weakref.finalize(self, self._connection.close)
+        return n_removed
 
     @contextmanager
     def _degrading(self):

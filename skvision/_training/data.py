@@ -15,9 +15,9 @@ class Data(Protocol):
     Attributes
     ----------
     max_predict_batch : int
-        Rows of a batch in predictions; smaller batches are padded to it. Products of
-        matrices with 4, 12, 24 or 48 rows round each row alike on processors with
-        AVX2, those with 8, 16 or 32 do not.
+        Rows of a batch in predictions; smaller batches are padded to it. With 4, 24 or
+        48 rows, sums and matrix products round each row alike on any processor; with
+        AVX2 those of 8, 12, 16 or 32 rows do not.
     """
 
     max_predict_batch: int

@@ -65,7 +65,7 @@ class FrozenMaps:
 
     @property
     def max_predict_batch(self):
-        return len(self) if len(self) in (1, 2, 4) else 12
+        return next((n for n in (1, 4) if len(self) <= n), 24)
 
     def __len__(self):
         return len(self.indices)

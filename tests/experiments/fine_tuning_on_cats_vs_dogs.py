@@ -26,7 +26,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter
-from skvision._nets.programs import predict_logits
+from skvision._nets.program_pool import predict_logits
 from skvision.datasets import load_image_files
 
 CHOLLET = ImageAugmenter(
@@ -159,7 +159,7 @@ def effect_of_float16(classifier, validation):
     X, y = validation
     features = classifier._check_data(X, reset=False).load()
     exact, rounded = (
-        predict_logits(classifier._network, classifier._weights, data, 16)[:, 0]
+        predict_logits(classifier._network, classifier._weights, data)[:, 0]
         for data in (features, Rounded(features))
     )
     accuracies = [np.mean((logits > 0) == y) for logits in (exact, rounded)]
