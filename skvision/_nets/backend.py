@@ -11,9 +11,11 @@ import os
 from skvision._utils import process
 from skvision._utils.parallel import n_threads
 
-with process.onednn():
+with process.tensorflow_start():
     import keras
     import tensorflow as tf
+
+    tf.config.list_physical_devices()
 
 __all__ = [
     "check_usable_here",

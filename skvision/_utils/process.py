@@ -8,9 +8,11 @@ matter which code started TensorFlow.
 import os
 import platform
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, nullcontext
 
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_INFO_LINES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
+_NO_GPU = b"failed call to cuInit"  # logged as an error on machines without a GPU
 
 forked_after_tensorflow = False
 
@@ -25,18 +27,45 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
 
 
 @contextmanager
-def onednn():
-    """Enable oneDNN's kernels if TensorFlow is imported within the block.
+def tensorflow_start():
+    """Enable oneDNN, and drop what TensorFlow logs when it starts, within the block.
 
-    By default, TensorFlow uses them only on newer x86 processors. On the others they
-    make convolutions up to four times as fast (docs/benchmarks.md). This has no effect
-    if the environment variable is already set, or TensorFlow already imported.
+    By default TensorFlow uses oneDNN only on newer x86 processors; on the others,
+    convolutions are much faster with it. A user who sets the environment variables, or
+    imports TensorFlow before, decides otherwise.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64") or ONEDNN in os.environ:
+    settings = {}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        settings["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    settings["TF_CPP_MIN_LOG_LEVEL"] = "1"  # no more lines of level INFO
+    settings = {k: v for k, v in settings.items() if k not in os.environ}
+    os.environ.update(settings)
+    try:
+        # Some lines come before TensorFlow reads the level.
+        with _without_info_lines() if is_quiet else nullcontext():
+            yield
+    finally:
+        for name in settings:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _without_info_lines():
+    """Hold back what is written to file descriptor 2, and drop lines of level INFO."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed, as in some services
         yield
         return
-    os.environ[ONEDNN] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(ONEDNN, None)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            file.seek(0)
+            for line in file:
+                if not line.startswith(_INFO_LINES) and _NO_GPU not in line:
+                    os.write(2, line)
