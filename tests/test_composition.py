@@ -54,6 +54,8 @@ from skvision import (
 )
 
 CLASSES = np.array(["ant", "bee", "cow"])
+# Fewer threads sum the gradients of filters in another order.
+RTOL_OF_THREADS = 1e-3
 
 
 def vgg(**parameters):
@@ -299,13 +301,18 @@ def test_early_stopping_inside_a_search(paths, y):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_search_in_workers(paths, y, backend):
     grid = {"dropout": [0.0, 0.5], "augmenter__rotation_range": [0, 30]}
-    search = GridSearchCV(cnn(augmenter=ImageAugmenter()), grid, cv=2, n_jobs=2)
+    search = GridSearchCV(
+        cnn(augmenter=ImageAugmenter()), grid, cv=2, n_jobs=2, scoring="neg_log_loss"
+    )
     expected = clone(search).set_params(n_jobs=1).fit(paths, y)
     with joblib.parallel_backend(backend):
         search.fit(paths, y)
     assert search.best_params_ == expected.best_params_
     for name in "split0_test_score", "split1_test_score":
-        assert_array_equal(search.cv_results_[name], expected.cv_results_[name])
+        assert_allclose(
+            search.cv_results_[name], expected.cv_results_[name], rtol=RTOL_OF_THREADS
+        )
+    # Both were refitted in this process.
     assert_array_equal(search.predict_proba(paths), expected.predict_proba(paths))
 
 

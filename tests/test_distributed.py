@@ -3,7 +3,7 @@
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -54,7 +54,7 @@ def ray_backend():
 
 
 def search(estimator, grid):
-    return GridSearchCV(estimator, grid, cv=2, n_jobs=2)
+    return GridSearchCV(estimator, grid, cv=2, n_jobs=2, scoring="neg_log_loss")
 
 
 SEARCHES = {
@@ -92,9 +92,11 @@ def check_same_search(name, X, backends):
         with joblib.parallel_config(backend=backend):
             fitted.fit(X, y)
         assert fitted.best_params_ == expected.best_params_
-        assert_array_equal(
+        # A worker has fewer threads, which sum gradients in another order.
+        assert_allclose(
             fitted.cv_results_["mean_test_score"],
             expected.cv_results_["mean_test_score"],
+            rtol=1e-3,
         )
 
 
@@ -119,7 +121,7 @@ def test_extraction_in_partitions(client, paths):
     parts = [paths[start : start + 8] for start in range(0, 24, 8)]
     futures = client.map(extract, [transformer] * 3, parts)
     features = np.concatenate(client.gather(futures))
-    assert_array_equal(features, transformer.transform(paths))
+    assert_allclose(features, transformer.transform(paths), rtol=1e-4, atol=1e-5)
 
 
 def memory_per_transformer(paths):
