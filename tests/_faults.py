@@ -48,20 +48,20 @@ class ConstructorSetsExtraAttribute(TinyTransformer):
         self._n_features_out = 3
 
 
-@fault("check_fit_keeps_params", unique=False)
+@fault("check_dont_overwrite_parameters", unique=False)
 class FitChangesParam(TinyTransformer):
     def fit(self, X, y=None):
         self.scale = self.scale * 1.5
         return super().fit(X, y)
 
 
-@fault("check_params_come_back", unique=False)
+@fault("check_set_params_get_params", unique=False)
 class GetParamsCopies(TinyTransformer):
     def get_params(self, deep=True):
         return {k: f"{v}" for k, v in super().get_params(deep).items()}
 
 
-@fault("check_unknown_param_refused")
+@fault("check_unknown_param_raises")
 class AcceptsUnknownParam(TinyTransformer):
     def set_params(self, **params):
         known = self.get_params()
@@ -87,7 +87,7 @@ class FittedNameWithoutUnderscore(TinyTransformer):
         return super().fit(X, y)
 
 
-@fault("check_tags_of_paths")
+@fault("check_path_tags")
 class TabularTags(TinyTransformer):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -95,7 +95,7 @@ class TabularTags(TinyTransformer):
         return tags
 
 
-@fault("check_names_of_columns")
+@fault("check_feature_names_in")
 class KeepsOldFeatureNames(TinyTransformer):
     def fit(self, X, y=None):
         names = getattr(self, "feature_names_in_", None)
@@ -168,7 +168,7 @@ class SwapsChannelsInMemory(TinyPixelTransformer):
         return super()._mean_colours(X, reset)
 
 
-@fault("check_data_in_memory_are_left_alone")
+@fault("check_images_in_memory_unchanged")
 class ModifiesPixels(TinyPixelTransformer):
     def transform(self, X):
         if getattr(X, "dtype", None) == np.uint8:
@@ -176,7 +176,7 @@ class ModifiesPixels(TinyPixelTransformer):
         return super().transform(X)
 
 
-@fault("check_data_in_memory_are_left_alone")
+@fault("check_images_in_memory_unchanged")
 class RequiresWriteablePixels(TinyPixelTransformer):
     def transform(self, X):
         if getattr(X, "dtype", None) == np.uint8 and not X.flags.writeable:
@@ -184,13 +184,13 @@ class RequiresWriteablePixels(TinyPixelTransformer):
         return super().transform(X)
 
 
-@fault("check_refused_forms")
+@fault("check_invalid_inputs_raise")
 class AcceptsSinglePath(TinyTransformer):
     def _mean_colours(self, X, reset=False):
         return super()._mean_colours([X] if isinstance(X, str) else X, reset)
 
 
-@fault("check_refused_elements")
+@fault("check_invalid_elements_raise")
 class DropsMissingElements(TinyTransformer):
     def _mean_colours(self, X, reset=False):
         if isinstance(X, list):
@@ -207,7 +207,7 @@ class ErrorWithoutPath(TinyTransformer):
             raise ValueError("something is wrong") from None
 
 
-@fault("check_content_counts", unique=False)
+@fault("check_file_content_matters", unique=False)
 class CachesByPath(TinyTransformer):
     cache = {}
 
@@ -218,14 +218,14 @@ class CachesByPath(TinyTransformer):
         return self.cache[key]
 
 
-@fault("check_pixels_count", unique=False)
+@fault("check_pixels_matter", unique=False)
 class UsesFileNames(TinyTransformer):
     def transform(self, X):
         lengths = [len(Path(str(x)).name) for x in np.ravel(X)]
         return 0 * super().transform(X) + np.array(lengths)[:, np.newaxis]
 
 
-@fault("check_data_are_left_alone", unique=False)
+@fault("check_data_unchanged", unique=False)
 class ModifiesX(TinyTransformer):
     def transform(self, X):
         if isinstance(X, list):
@@ -247,13 +247,13 @@ class DropsRows(TinyTransformer):
         return features[:10]
 
 
-@fault("check_order_does_not_matter", unique=False)
+@fault("check_sample_order_invariance", unique=False)
 class ReordersRows(TinyTransformer):
     def transform(self, X):
         return super().transform(sorted(np.ravel(X).tolist()))
 
 
-@fault("check_neighbours_do_not_matter", unique=False)
+@fault("check_subset_invariance", unique=False)
 class DependsOnBatch(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
@@ -268,14 +268,14 @@ class ZerosLastBatch(TinyTransformer):
         return features
 
 
-@fault("check_predictions_repeat", unique=False)
+@fault("check_predict_is_reproducible", unique=False)
 class NoisyPredictions(TinyTransformer):
     def transform(self, X):
         features = super().transform(X)
         return features + 1e-9 * np.random.default_rng().random(features.shape)
 
 
-@fault("check_fits_repeat", unique=False)
+@fault("check_fit_is_reproducible", unique=False)
 class UnseededFit(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -283,7 +283,7 @@ class UnseededFit(TinyTransformer):
         return self
 
 
-@fault("check_refit_forgets")
+@fault("check_refit_resets")
 class AccidentalWarmStart(TinyTransformer):
     def fit(self, X, y=None):
         former = getattr(self, "mean_", 0)
@@ -312,7 +312,7 @@ class FitTransformDiffersFromTransform(TinyTransformer):
         return self.fit(X, y).transform(X) + 1
 
 
-@fault("check_names_of_features", unique=False)
+@fault("check_feature_names_out", unique=False)
 class WrongNumberOfFeatureNames(TinyTransformer):
     def get_feature_names_out(self, input_features=None):
         return np.array(["r", "g"], dtype=object)
@@ -373,7 +373,7 @@ class DeepcopyReturnsSelf(TinyTransformer):
         return self
 
 
-@fault("check_fits_share_nothing", unique=False)
+@fault("check_fits_are_independent", unique=False)
 class StateSharedByClass(TinyTransformer):
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -393,28 +393,28 @@ class NeverReportsFitted(TinyTransformer):
         return self._mean_colours(X) - self.mean_
 
 
-@fault("check_predictions_change_nothing", unique=False)
+@fault("check_predict_changes_nothing", unique=False)
 class PredictionsChangeState(TinyTransformer):
     def transform(self, X):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
         return super().transform(X)
 
 
-@fault("check_global_state_is_left_alone")
+@fault("check_global_state_unchanged")
 class SeedsNumPy(TinyTransformer):
     def fit(self, X, y=None):
         np.random.seed(np.random.randint(1000))
         return super().fit(X, y)
 
 
-@fault("check_global_state_is_left_alone")
+@fault("check_global_state_unchanged")
 class SetsEnvironmentVariable(TinyTransformer):
     def fit(self, X, y=None):
         os.environ["TINY"] = str(time.perf_counter_ns())
         return super().fit(X, y)
 
 
-@fault("check_global_state_is_left_alone")
+@fault("check_global_state_unchanged")
 class AddsWarningFilter(TinyTransformer):
     def fit(self, X, y=None):
         message = f"never {time.perf_counter_ns()}"
@@ -437,7 +437,7 @@ class ReadsGlobalSeed(TinyTransformer):
         return self
 
 
-@fault("check_threads_predict_at_once", unique=False)
+@fault("check_predict_in_threads", unique=False)
 class PredictIsNotThreadSafe(TinyTransformer):
     def transform(self, X):
         self.now_ = X
@@ -445,7 +445,7 @@ class PredictIsNotThreadSafe(TinyTransformer):
         return super().transform(self.now_)
 
 
-@fault("check_threads_fit_at_once")
+@fault("check_fit_in_threads")
 class FitIsNotThreadSafe(TinyTransformer):
     def fit(self, X, y=None):
         type(self).now = X
@@ -453,13 +453,13 @@ class FitIsNotThreadSafe(TinyTransformer):
         return super().fit(type(self).now, y)
 
 
-@fault("check_types_of_labels")
+@fault("check_label_types")
 class PredictsEncodedLabels(TinyClassifier):
     def predict(self, X):
         return self._scores(X).argmax(axis=1)
 
 
-@fault("check_types_of_labels", unique=False)
+@fault("check_label_types", unique=False)
 class ConvertsLabelsToStr(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         return super().fit(X, None if y is None else np.asarray(y).astype(str))
@@ -477,7 +477,7 @@ class ReversedColumns(TinyClassifier):
         return super().predict_proba(X)[:, ::-1]
 
 
-@fault("check_wrong_y_refused")
+@fault("check_invalid_y_raises")
 class AcceptsContinuousTargets(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         y = np.round(y) if np.asarray(y).dtype.kind == "f" else y
@@ -491,7 +491,7 @@ class ReadsLabelsByIndex(TinyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fault("check_forms_of_y")
+@fault("check_y_containers")
 class RejectsTuplesOfLabels(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if isinstance(y, tuple):
@@ -551,27 +551,27 @@ class DropsRareClass(TinyClassifier):
         return self
 
 
-@fault("check_weights_matter", unique=False)
+@fault("check_sample_weight_matters", unique=False)
 class IgnoresWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         return super().fit(X, y)
 
 
-@fault("check_weight_of_zero_is_leaving_out", unique=False)
+@fault("check_zero_sample_weight_equals_removal", unique=False)
 class ClipsSmallWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         weight = None if sample_weight is None else np.maximum(sample_weight, 0.5)
         return super().fit(X, y, weight)
 
 
-@fault("check_weight_of_two_is_twice", unique=False)
+@fault("check_sample_weight_two_equals_repetition", unique=False)
 class SquaresWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         weight = None if sample_weight is None else np.square(sample_weight)
         return super().fit(X, y, weight)
 
 
-@fault("check_no_weights_are_ones")
+@fault("check_unit_sample_weight_equals_none")
 class DefaultWeightsAreNotOnes(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if sample_weight is None and y is not None:
@@ -579,7 +579,7 @@ class DefaultWeightsAreNotOnes(TinyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fault("check_forms_of_weights")
+@fault("check_sample_weight_containers")
 class ScalesWeightsInPlace(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if isinstance(sample_weight, np.ndarray):
@@ -587,7 +587,7 @@ class ScalesWeightsInPlace(TinyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fault("check_weights_in_pandas")
+@fault("check_sample_weight_in_pandas")
 class ReadsWeightsByIndex(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if hasattr(sample_weight, "loc"):
@@ -595,7 +595,7 @@ class ReadsWeightsByIndex(TinyClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fault("check_wrong_weights_refused")
+@fault("check_invalid_sample_weight_raises")
 class AcceptsAllZeroWeights(TinyClassifier):
     def fit(self, X, y, sample_weight=None):
         if sample_weight is not None and not np.any(sample_weight):

@@ -54,7 +54,7 @@ def image_checks_generator(estimator):
     >>> from skvision.estimator_checks import image_checks_generator
     >>> checks = [check for _, check in image_checks_generator(ScratchCNNClassifier())]
     >>> checks[2].func.__name__
-    'check_params_come_back'
+    'check_set_params_get_params'
     >>> checks[2].func.__doc__
     '`get_params` returns the objects passed to `set_params`.'
     """

@@ -19,7 +19,7 @@ from skvision.estimator_checks._data import (
 )
 
 
-def check_tags_of_paths(name, estimator):
+def check_path_tags(name, estimator):
     """The tags declare that X is a sequence of strings, not a numeric table."""
     tags = get_tags(estimator).input_tags
     assert tags.string, f"{name} accepts paths: its tag input_tags.string must be True."
@@ -49,7 +49,7 @@ def check_constructor_only_assigns(name, estimator):
     assert not extra, f"The constructor of {name} sets other attributes: {extra}."
 
 
-def check_params_come_back(name, estimator):
+def check_set_params_get_params(name, estimator):
     """`get_params` returns the objects passed to `set_params`."""
     estimator = clone(estimator)
     for key in estimator.get_params(deep=False):
@@ -60,7 +60,7 @@ def check_params_come_back(name, estimator):
         assert got is given, f"{name}: get_params returns a different {key!r} than set."
 
 
-def check_unknown_param_refused(name, estimator):
+def check_unknown_param_raises(name, estimator):
     """`set_params` rejects unknown parameters."""
     what = f"{name}.set_params(no_such_parameter=1)"
     assert_raises(lambda: clone(estimator).set_params(no_such_parameter=1), what)
@@ -90,7 +90,7 @@ def check_fit_returns_self(name, estimator):
     )
 
 
-def check_fit_keeps_params(name, estimator):
+def check_dont_overwrite_parameters(name, estimator):
     """`fit` and the prediction methods do not modify parameters."""
     data, estimator = sample(), seeded_clone(estimator)
     before = estimator.get_params(deep=False)
@@ -124,7 +124,7 @@ def check_fitted_names(name, estimator):
     assert not wrong, f"fit of {name} sets attributes without an underscore: {wrong}."
 
 
-def check_names_of_columns(name, estimator):
+def check_feature_names_in(name, estimator):
     """`fit` sets `n_features_in_` for columns, `feature_names_in_` for data frames."""
     data, estimator = sample(), seeded_clone(estimator)
     estimator.fit(np.array(data.paths)[:, np.newaxis], data.y)
@@ -162,15 +162,15 @@ def check_failed_fit_changes_nothing(name, estimator):
 
 
 CHECKS = (
-    check_tags_of_paths,
+    check_path_tags,
     check_constructor_only_assigns,
-    check_params_come_back,
-    check_unknown_param_refused,
+    check_set_params_get_params,
+    check_unknown_param_raises,
     check_clone,
     check_fit_returns_self,
-    check_fit_keeps_params,
+    check_dont_overwrite_parameters,
     check_unfitted,
     check_fitted_names,
-    check_names_of_columns,
+    check_feature_names_in,
     check_failed_fit_changes_nothing,
 )

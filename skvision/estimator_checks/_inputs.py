@@ -113,7 +113,7 @@ def check_unusual_file_names(name, estimator):
         _check_forms(name, estimator, {"paths with unusual names": paths})
 
 
-def check_refused_forms(name, estimator):
+def check_invalid_inputs_raise(name, estimator):
     """Anything other than paths or images raises ValueError or TypeError."""
     paths = sample().paths
     forms = {
@@ -130,7 +130,7 @@ def check_refused_forms(name, estimator):
     _check_rejected(name, estimator, forms)
 
 
-def check_refused_elements(name, estimator):
+def check_invalid_elements_raise(name, estimator):
     """A missing, empty or non-path element among paths raises an error."""
     first, *others = sample().paths
     elements = None, float("nan"), "", 3, 2.5, b"image.png", [first]
@@ -171,7 +171,7 @@ def check_unreadable_files_are_named(name, estimator):
             )
 
 
-def check_content_counts(name, estimator):
+def check_file_content_matters(name, estimator):
     """A file is read again when its content changes."""
     paths, fitted = sample().paths, fit_clone(estimator)
     expected = outputs(fitted, paths[:2])
@@ -183,7 +183,7 @@ def check_content_counts(name, estimator):
             assert_same(outputs(fitted, X), select_rows(expected, [i]), what)
 
 
-def check_pixels_count(name, estimator):
+def check_pixels_matter(name, estimator):
     """Different images give different results, equal images equal results."""
     data = sample()
     fitted = fit_clone(estimator)
@@ -196,7 +196,7 @@ def check_pixels_count(name, estimator):
         assert_same(outputs(fitted, [copy]), red, f"{name} on a copy of an image")
 
 
-def check_data_are_left_alone(name, estimator):
+def check_data_unchanged(name, estimator):
     """Read-only X and y are accepted; neither they nor the files are modified."""
     data = sample()
     with new_folder() as folder:
@@ -214,7 +214,7 @@ def check_data_are_left_alone(name, estimator):
         assert _contents(folder) == before, f"{name} modifies image files."
 
 
-def check_data_in_memory_are_left_alone(name, estimator):
+def check_images_in_memory_unchanged(name, estimator):
     """Read-only images in memory are accepted; images are not modified."""
     data = sample()
     pixels = data.pixels.copy()
@@ -253,12 +253,12 @@ CHECKS = (
     check_paths_in_pandas,
     check_paths_in_polars,
     check_unusual_file_names,
-    check_refused_forms,
-    check_refused_elements,
+    check_invalid_inputs_raise,
+    check_invalid_elements_raise,
     check_unreadable_files_are_named,
-    check_content_counts,
-    check_pixels_count,
-    check_data_are_left_alone,
+    check_file_content_matters,
+    check_pixels_matter,
+    check_data_unchanged,
     check_files_are_closed,
 )
-IN_MEMORY_CHECKS = check_images_in_memory, check_data_in_memory_are_left_alone
+IN_MEMORY_CHECKS = check_images_in_memory, check_images_in_memory_unchanged

@@ -27,7 +27,7 @@ _LABELS = {
 }
 
 
-def check_types_of_labels(name, estimator):
+def check_label_types(name, estimator):
     """`predict` returns labels of the type of `y`, and `classes_` is sorted."""
     data = sample()
     expected = fit_clone(estimator, data._replace(y=1 - data.y)).predict(data.paths)
@@ -49,7 +49,7 @@ def check_types_of_labels(name, estimator):
         assert (predicted == labels[order][expected]).all(), f"{what}: predict differs."
 
 
-def check_forms_of_y(name, estimator):
+def check_y_containers(name, estimator):
     """`y` may be a list, a tuple or an object array."""
     y = np.array(["dog", "cat"])[sample().y]
     forms = {
@@ -81,7 +81,7 @@ def _check_forms_of_y(name, estimator, y, forms):
         assert_same(results, expected, f"{name} with {form} as y")
 
 
-def check_wrong_y_refused(name, estimator):
+def check_invalid_y_raises(name, estimator):
     """Missing, continuous, NaN and too few labels raise an error."""
     data = sample()
     wrong = {
@@ -193,10 +193,10 @@ def check_rare_class(name, estimator):
 
 
 CLASSIFIER_CHECKS = (
-    check_types_of_labels,
-    check_forms_of_y,
+    check_label_types,
+    check_y_containers,
     check_y_in_pandas,
-    check_wrong_y_refused,
+    check_invalid_y_raises,
     check_learns,
     check_probabilities,
     check_one_class,

@@ -33,7 +33,7 @@ def check_outputs(name, estimator):
             assert np.isfinite(values).all(), f"{name}.{method} is not finite."
 
 
-def check_order_does_not_matter(name, estimator):
+def check_sample_order_invariance(name, estimator):
     """Permuting the images permutes the output rows."""
     data = sample(3)
     fitted = fit_clone(estimator, data)
@@ -44,7 +44,7 @@ def check_order_does_not_matter(name, estimator):
     assert_same(outputs(fitted, X), select_rows(expected, order), what)
 
 
-def check_neighbours_do_not_matter(name, estimator):
+def check_subset_invariance(name, estimator):
     """The output for an image does not depend on the other images in X."""
     data = sample(3)
     fitted = fit_clone(estimator, data)
@@ -66,7 +66,7 @@ def check_many_images(name, estimator):
     )
 
 
-def check_predictions_repeat(name, estimator):
+def check_predict_is_reproducible(name, estimator):
     """Repeated calls give bitwise identical results."""
     data = sample()
     fitted = fit_clone(estimator)
@@ -75,7 +75,7 @@ def check_predictions_repeat(name, estimator):
     assert_same(outputs(fitted, data.paths), expected, what, rtol=0, atol=0)
 
 
-def check_fits_repeat(name, estimator):
+def check_fit_is_reproducible(name, estimator):
     """Two fits with the same seed give the same results, within 1e-6."""
     data = sample()
     expected = outputs(fit_clone(estimator), data.paths)
@@ -84,7 +84,7 @@ def check_fits_repeat(name, estimator):
     assert_same(results, expected, what, rtol=1e-6, atol=1e-6)
 
 
-def check_refit_forgets(name, estimator):
+def check_refit_resets(name, estimator):
     """Refitting on other data is equivalent to fitting a new estimator."""
     first, second = sample(3), sample(2)
     second = Sample(second.paths[::-1][:5], None, np.array(["b", "a", "b", "b", "a"]))
@@ -131,7 +131,7 @@ def check_fit_transform(name, estimator):
     assert_same({"transform": features}, expected, f"{name}.fit_transform")
 
 
-def check_names_of_features(name, estimator):
+def check_feature_names_out(name, estimator):
     """`get_feature_names_out` returns one unique name per column."""
     data, fitted = sample(), fit_clone(estimator)
     names = fitted.get_feature_names_out()
@@ -195,18 +195,18 @@ def check_in_column_transformer(name, estimator):
 
 CHECKS = (
     check_outputs,
-    check_order_does_not_matter,
-    check_neighbours_do_not_matter,
+    check_sample_order_invariance,
+    check_subset_invariance,
     check_many_images,
-    check_predictions_repeat,
-    check_fits_repeat,
-    check_refit_forgets,
+    check_predict_is_reproducible,
+    check_fit_is_reproducible,
+    check_refit_resets,
     check_in_pipeline,
 )
 CLASSIFIER_CHECKS = (check_cross_validation,)
 TRANSFORMER_CHECKS = (
     check_fit_transform,
-    check_names_of_features,
+    check_feature_names_out,
     check_set_output_pandas,
     check_set_output_polars,
     check_in_column_transformer,

@@ -129,7 +129,7 @@ def check_deepcopy(name, estimator):
     assert_same(outputs(fitted, data.paths), expected, what, **_EXACT)
 
 
-def check_fits_share_nothing(name, estimator):
+def check_fits_are_independent(name, estimator):
     """Fitting one estimator does not affect another fitted estimator."""
     data, fitted = sample(), fit_clone(estimator)
     expected = outputs(fitted, data.paths)
@@ -150,7 +150,7 @@ def check_frozen(name, estimator):
     assert_same(results, expected, f"{name} in a FrozenEstimator", **_EXACT)
 
 
-def check_predictions_change_nothing(name, estimator):
+def check_predict_changes_nothing(name, estimator):
     """Prediction methods do not modify attributes."""
     data, fitted = sample(), fit_clone(estimator)
     before = attribute_hashes(fitted)
@@ -186,7 +186,7 @@ def _global_state():
     return state
 
 
-def check_global_state_is_left_alone(name, estimator):
+def check_global_state_unchanged(name, estimator):
     """Global random states, settings, environment and warning filters are unchanged."""
     data = sample()
     outputs(fit_clone(estimator), data.paths)  # trigger lazy imports
@@ -223,7 +223,7 @@ def check_global_seeds_have_no_effect(name, estimator):
     assert_same(*results, f"{name}, with different global seeds", rtol=1e-6, atol=1e-6)
 
 
-def check_threads_predict_at_once(name, estimator):
+def check_predict_in_threads(name, estimator):
     """Concurrent predictions of one estimator match those of a single thread."""
     data, fitted = sample(3), fit_clone(estimator, sample(3))
     parts = [data.paths[i:] + data.paths[:i] for i in range(8)]
@@ -234,7 +234,7 @@ def check_threads_predict_at_once(name, estimator):
         assert_same(values, wanted, f"{name}, predicting in threads")
 
 
-def check_threads_fit_at_once(name, estimator):
+def check_fit_in_threads(name, estimator):
     """Clones fitted concurrently match clones fitted in a single thread."""
     samples = [sample(2), sample(3), sample(2)]
     expected = [outputs(fit_clone(estimator, data), data.paths) for data in samples]
@@ -250,12 +250,12 @@ CHECKS = (
     check_pickle_in_a_new_process,
     check_joblib,
     check_deepcopy,
-    check_fits_share_nothing,
+    check_fits_are_independent,
     check_frozen,
-    check_predictions_change_nothing,
-    check_global_state_is_left_alone,
+    check_predict_changes_nothing,
+    check_global_state_unchanged,
     check_no_warnings,
     check_global_seeds_have_no_effect,
-    check_threads_predict_at_once,
-    check_threads_fit_at_once,
+    check_predict_in_threads,
+    check_fit_in_threads,
 )

@@ -30,7 +30,7 @@ def _contradictory_sample():
     return data.paths, np.array([0, 1, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1])
 
 
-def check_weight_of_zero_is_leaving_out(name, estimator):
+def check_zero_sample_weight_equals_removal(name, estimator):
     """A weight of 0 is equivalent to removing the sample."""
     paths, y = _contradictory_sample()
     weight = np.where(np.arange(len(y)) % 4 == 3, 0.0, 1.0)
@@ -41,7 +41,7 @@ def check_weight_of_zero_is_leaving_out(name, estimator):
     assert_same(results, expected, what, **_TOLERANCE)
 
 
-def check_weight_of_two_is_twice(name, estimator):
+def check_sample_weight_two_equals_repetition(name, estimator):
     """A weight of 2 is equivalent to repeating the sample."""
     paths, y = _contradictory_sample()
     weight = np.where(np.arange(len(y)) % 3 == 2, 2.0, 1.0)
@@ -52,7 +52,7 @@ def check_weight_of_two_is_twice(name, estimator):
     assert_same(results, expected, what, **_TOLERANCE)
 
 
-def check_weights_matter(name, estimator):
+def check_sample_weight_matters(name, estimator):
     """Sample weights affect the result."""
     paths, y = _contradictory_sample()
     weight = np.where(np.arange(len(y)) % 3 == 2, 20.0, 1.0)
@@ -61,7 +61,7 @@ def check_weights_matter(name, estimator):
     assert outputs_differ(results, expected), f"{name} ignores sample_weight."
 
 
-def check_no_weights_are_ones(name, estimator):
+def check_unit_sample_weight_equals_none(name, estimator):
     """`sample_weight=None` is equivalent to weights of 1."""
     paths, y = _contradictory_sample()
     expected = _outputs(estimator, paths, y, None)
@@ -69,7 +69,7 @@ def check_no_weights_are_ones(name, estimator):
     assert_same(results, expected, f"{name} with weights of 1")
 
 
-def check_forms_of_weights(name, estimator):
+def check_sample_weight_containers(name, estimator):
     """Weights may be a list, or an integer, float32 or read-only array."""
     paths, y = _contradictory_sample()
     weight = np.where(np.arange(len(y)) % 3 == 2, 2.0, 1.0)
@@ -93,7 +93,7 @@ def check_forms_of_weights(name, estimator):
     assert (read_only == weight).all(), f"{name} modifies sample_weight."
 
 
-def check_weights_in_pandas(name, estimator):
+def check_sample_weight_in_pandas(name, estimator):
     """A series of weights is used by position, ignoring its index."""
     pandas = module_or_skip("pandas")
     paths, y = _contradictory_sample()
@@ -104,7 +104,7 @@ def check_weights_in_pandas(name, estimator):
     assert_same(results, expected, f"{name} with a series as weights")
 
 
-def check_wrong_weights_refused(name, estimator):
+def check_invalid_sample_weight_raises(name, estimator):
     """Weights that are too few, NaN, all zero, strings or two-dimensional raise."""
     paths, y = _contradictory_sample()
     wrong = {
@@ -134,12 +134,12 @@ def check_class_weight_is_sample_weight(name, estimator):
 
 
 CHECKS = (
-    check_weight_of_zero_is_leaving_out,
-    check_weight_of_two_is_twice,
-    check_weights_matter,
-    check_no_weights_are_ones,
-    check_forms_of_weights,
-    check_weights_in_pandas,
-    check_wrong_weights_refused,
+    check_zero_sample_weight_equals_removal,
+    check_sample_weight_two_equals_repetition,
+    check_sample_weight_matters,
+    check_unit_sample_weight_equals_none,
+    check_sample_weight_containers,
+    check_sample_weight_in_pandas,
+    check_invalid_sample_weight_raises,
 )
 CLASSIFIER_CHECKS = (check_class_weight_is_sample_weight,)
