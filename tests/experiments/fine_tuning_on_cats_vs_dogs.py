@@ -1,4 +1,4 @@
-"""Fine-tuning VGG16 on cats and dogs with ImageNet weights; see docs/benchmarks.md.
+"""Fine-tuning VGG16 on cats and dogs with ImageNet weights; results in docs/notes/.
 
 ``fine_tuning_on_cats_vs_dogs.py FOLDER SETTINGS CACHE SEED...``, run with Python,
 prints the validation accuracy after each epoch. FOLDER has the subfolders train and

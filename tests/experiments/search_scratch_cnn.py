@@ -1,4 +1,4 @@
-"""Hyperparameter search for `ScratchCNNClassifier`; results in docs/benchmarks.md.
+"""Hyperparameter search for `ScratchCNNClassifier`; results in docs/notes/.
 
 ``search_scratch_cnn.py FOLDER cv SIZE EPOCHS NAME...``, run with Python, trains
 candidates on 70% of the training images and prints their accuracy on the other 30%.
