@@ -16,8 +16,8 @@ class Data(Protocol):
     ----------
     max_predict_batch : int
         Rows of a batch in predictions; smaller batches are padded to it. With 4, 24 or
-        48 rows, sums and matrix products round each row alike on any processor; with
-        AVX2 those of 8, 12, 16 or 32 rows do not.
+        48 rows, matrix products and sums round each row alike on any processor; with
+        AVX2, products of 8, 16 or 32 rows may not, nor sums of 12.
     """
 
     max_predict_batch: int
