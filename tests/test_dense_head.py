@@ -171,9 +171,9 @@ def test_invalid_data_raise():
         head().fit(X, ["cat"] * len(X))
     with pytest.raises(ValueError, match="zero"):
         head().fit(X, y, sample_weight=np.zeros(len(X)))
-    with pytest.raises(ValueError, match=r"takes features, not paths: put a VGG16"):
+    with pytest.raises(ValueError, match=r"accepts features, not paths: put a VGG16"):
         head().fit(["a.jpg", "b.jpg"], [0, 1])
-    with pytest.raises(ValueError, match=r"takes features, not paths: put a VGG16"):
+    with pytest.raises(ValueError, match=r"accepts features, not paths: put a VGG16"):
         head().fit(np.array([["a.jpg"], ["b.jpg"]]), [0, 1])
     with pytest.raises(ValueError, match="All samples have a weight of zero"):
         head(class_weight={0: 0.0, 1: 0.0}).fit(X, y)

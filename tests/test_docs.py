@@ -79,7 +79,6 @@ SHARED = {
         "learning_rate",
         "learning_rate_schedule",
         "ema_momentum",
-        "batch_size",
         "model_",
         "history_",
         "loss_curve_",
