@@ -1,4 +1,4 @@
-"""Where a training is, on disk: numbers only, replaced in one step."""
+"""The state of a training on disk: arrays and numbers, replaced atomically."""
 
 import contextlib
 import glob
@@ -20,16 +20,16 @@ _LISTS = ("weights", "latest_weights", "optimizer", "best_weights")
 class Checkpoint:
     """The state of one training in one file of `folder`.
 
-    The file is named after a digest of all that decides the result (data, parameters,
-    seed), so that only the same training takes it up, and several trainings, such as
-    the candidates of a search, can share a folder.
+    The file name is a digest of everything that determines the result (data,
+    parameters, seed). So only the same training continues from it, and several
+    trainings, such as the candidates of a search, can share a folder.
 
     Parameters
     ----------
     folder : str or path
-        Made if missing.
+        Created if missing.
     content : iterable of bytes
-        What decides the result.
+        Everything that determines the result.
     """
 
     def __init__(self, folder, content):
@@ -44,11 +44,11 @@ class Checkpoint:
         except OSError as error:
             raise ValueError(
                 "The 'checkpoint_dir' parameter must be a folder, or a path where one "
-                f"can be made. Got {folder!r}: {error}."
+                f"can be created. Got {folder!r}: {error}."
             ) from error
 
     def write(self, state):
-        """Write the fields of a `TrainingState`; a full disk costs one warning."""
+        """Write the fields of a `TrainingState`; warn once if that fails."""
         arrays, rest = {}, {"format": FORMAT}
         for name, value in vars(state).items():
             if name in _LISTS:
@@ -63,23 +63,23 @@ class Checkpoint:
             if not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"The checkpoint {self.path!r} cannot be written: {error}. The "
-                    "training goes on without it.",
+                    f"The checkpoint {self.path!r} cannot be written: {error}. "
+                    "Training continues without it.",
                     SkvisionWarning,
                     stacklevel=8,
                 )
 
     def read(self):
-        """Return the fields of the `TrainingState`; empty if there is none."""
+        """Return the fields of the `TrainingState`; empty if there is no file."""
         try:
-            # NumPy leaves a file open that it opened itself and cannot read.
+            # `np.load` does not close a file that it cannot read, if given a path.
             with (
                 open(self.path, "rb") as file,
                 np.load(file, allow_pickle=False) as arrays,
             ):
                 fields = json.loads(str(arrays["state"]))
                 if fields.pop("format") != FORMAT:
-                    raise ValueError("it was written in another format")
+                    raise ValueError("the file has another format version")
                 for name in _LISTS:
                     if fields[name] is not None:
                         n = fields[name]
@@ -89,14 +89,14 @@ class Checkpoint:
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(
                 f"The checkpoint {self.path!r} in 'checkpoint_dir' cannot be read "
-                f"({error}). Remove the file to start this training anew."
+                f"({error}). Remove the file to restart this training."
             ) from error
         if fields["best_score"] is not None:
             fields["best_score"] = tuple(fields["best_score"])
         return fields
 
     def remove(self):
-        """Remove the file, and what a kill left of it: the training is over."""
+        """Remove the file, and temporary files that a killed process left."""
         leftovers = glob.glob(f".{os.path.basename(self.path)}.*", root_dir=self.folder)
         for name in [self.path, *leftovers]:
             with contextlib.suppress(FileNotFoundError):

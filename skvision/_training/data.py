@@ -1,7 +1,7 @@
-"""What a network is trained on: the protocol, and arrays as its simplest kind.
+"""The protocol of data for training and prediction, and its implementation for arrays.
 
-The other kinds are `ImageData` (images, decoded and augmented) and `FrozenMaps`
-(activations of frozen blocks, stored).
+Other implementations are `ImageData` (decoded and augmented images) and `FrozenMaps`
+(stored activations of frozen blocks).
 """
 
 from typing import Protocol
@@ -10,14 +10,15 @@ import numpy as np
 
 
 class Data(Protocol):
-    """Samples that training and prediction read in batches.
+    """Samples that are read in batches.
 
     Attributes
     ----------
     max_predict_batch : int
-        Rows of a batch in predictions; smaller batches are padded to it. With 4, 24 or
-        48 rows, matrix products and sums round each row alike on any processor; with
-        AVX2, products of 8, 16 or 32 rows may not, nor sums of 12.
+        Rows of a batch in predictions; smaller batches are padded. With 4, 24 or 48
+        rows, rounding in matrix products and sums does not depend on the position of a
+        row, on any processor; with AVX2 it may in products of 8, 16 or 32 rows and in
+        sums of 12.
     """
 
     max_predict_batch: int
@@ -26,16 +27,16 @@ class Data(Protocol):
         """Return the number of samples."""
 
     def load(self, seed=None):
-        """Return data that is ready to be read each epoch; a `seed` is for training."""
+        """Return data prepared for reading in each epoch; pass `seed` for training."""
 
     def take(self, indices):
-        """Return the data of some samples."""
+        """Return the data of the samples at `indices`."""
 
     def batch(self, indices, randomness=None):
         """Return an array of inputs, augmented if `randomness` is (seed, epoch)."""
 
     def content(self):
-        """Yield bytes that identify the data, for the name of a checkpoint."""
+        """Yield bytes that identify the data, for the file name of a checkpoint."""
 
 
 class ArrayData:

@@ -10,41 +10,41 @@ from skvision._features.extraction import Extraction, rows_per_pass
 from skvision._features.store import FeatureStore
 from skvision._training.image_data import ImageData
 
-VIEWS = 3  # stream of random numbers, next to those in `loop`
+VIEWS = 3  # random stream, in addition to those in `loop`
 
 
 @dataclass(frozen=True)
 class FrozenMaps:
     """Activations of the last frozen layer, each computed once and stored.
 
-    Data flow: image -> view (an augmented copy) -> frozen blocks -> store -> batch. In
-    each epoch of the training an image appears in one of its views, until all of them
-    were seen.
+    Data flow: image -> view (an augmented copy) -> frozen blocks -> store -> batch.
+    Each epoch of training uses one view of each image, and all views before any is
+    repeated.
 
     Attributes
     ----------
     plain : Extraction
-        Of the images without augmentation: for predictions, and for training if there
-        is no augmenter.
+        Extraction from images without augmentation: for predictions, and for training
+        without an augmenter.
     half : Extraction
-        The same with float16, for views: half the space, and the rounding is small
-        compared with the noise of dropout.
+        The same with float16, for views: it takes half the space, and rounding errors
+        are small compared with the noise of dropout.
     shape : tuple of int
-        Height, width and number of channels of the activations of an image.
+        Shape of the activations of an image: height, width, channels.
     augmenter : ImageAugmenter or None
     n_views : int or None
-        Views of each image; None for a new one in each epoch, which is not stored.
+        Number of views of each image; None for a new, unstored one in each epoch.
     is_seeded : bool
-        Whether later fits can have the same views, so that storing them is worthwhile.
+        Whether later fits can use the same views, so that it pays to store them.
     indices : ndarray
-        Positions of the samples among the images.
+        Index of the image of each sample.
     max_bytes : int or None
-        Limit of a temporary store.
+        Maximum size of a temporary store.
     augmented : Extraction or None
-        Of the views, except for the plain image.
+        Extraction of the views other than the plain image.
     views : tuple of str
-        Names of the views that the training uses.
-    fresh : ImageData or None
+        Names of the views used in training.
+    unstored : ImageData or None
         The images, if views are not stored.
     view : str
         Name of the view outside training.
@@ -60,7 +60,7 @@ class FrozenMaps:
     max_bytes: int | None = None
     augmented: Extraction | None = None
     views: tuple = ()
-    fresh: ImageData | None = None
+    unstored: ImageData | None = None
     view: str = "plain"
 
     @property
@@ -74,12 +74,12 @@ class FrozenMaps:
         return replace(self, indices=self.indices[indices])
 
     def mirrored(self):
-        """Return the data of the images flipped left to right, for predictions."""
+        """Return the data of the mirrored images, for predictions."""
         mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
         return replace(self, plain=mirrored, view="mirrored")
 
     def load(self, seed=None):
-        """Compute and store what is missing; with a seed, the views as well."""
+        """Compute and store missing activations; with `seed`, also of the views."""
         plain = self.plain
         if plain.store is None:
             plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
@@ -88,8 +88,8 @@ class FrozenMaps:
             return replace(self, plain=plain)
         if self.n_views is None:
             images = plain.images, plain.image_size, plain.interpolation
-            fresh = ImageData(*images, self.augmenter).load()
-            return replace(self, plain=plain, fresh=fresh)
+            unstored = ImageData(*images, self.augmenter).load()
+            return replace(self, plain=plain, unstored=unstored)
         views = views_of(self.augmenter, self.n_views, seed)
         stored = {name: view for name, view in views.items() if name != "plain"}
         store = plain.store
@@ -101,10 +101,10 @@ class FrozenMaps:
         return replace(self, plain=plain, augmented=augmented, views=tuple(views))
 
     def batch(self, indices, randomness=None):
-        """Return activations of shape (n, *shape); of the plain images by default."""
+        """Return activations of shape (n, *shape); without `randomness`, no views."""
         indices = self.indices[indices]
-        if self.fresh is not None and randomness is not None:
-            maps = self._frozen(self.fresh.batch(indices, randomness))
+        if self.unstored is not None and randomness is not None:
+            maps = self._frozen(self.unstored.batch(indices, randomness))
             return maps.reshape(len(indices), *self.shape)
         views = np.repeat(self.view, len(indices))
         if self.augmented is not None and randomness is not None:
@@ -135,15 +135,15 @@ class FrozenMaps:
 
 @functools.lru_cache(maxsize=4)
 def numbers_of_views(seed, epoch, n_views, n_images):
-    """Return the view of each image in an epoch: each view once, then all again."""
-    turn, step = divmod(epoch, n_views)
-    rng = np.random.default_rng([seed, VIEWS, turn])
+    """Return the view number of each image; in `n_views` epochs each occurs once."""
+    cycle, step = divmod(epoch, n_views)
+    rng = np.random.default_rng([seed, VIEWS, cycle])
     order = np.tile(np.arange(n_views), (n_images, 1))
     return rng.permuted(order, axis=1)[:, step]
 
 
 def views_of(augmenter, n_views, seed):
-    """Return name -> function from an image to a view of it.
+    """Return view name -> function from an image to the view.
 
     An augmenter that only flips has just two views, or four.
     """
@@ -169,7 +169,7 @@ def views_of(augmenter, n_views, seed):
 
 @dataclass(frozen=True)
 class _View:
-    """One random transformation of an image, determined by its content and `seed`."""
+    """A random transformation, determined by the content of the image and `seed`."""
 
     augmenter: object
     seed: int
@@ -177,11 +177,11 @@ class _View:
 
     def __call__(self, image):
         digest = blake2b(image.tobytes() + b"%d" % self.seed, digest_size=8).digest()
-        drawn = self.augmenter.draw_for(
+        transformations = self.augmenter.draw_for(
             [0],
             image.shape[:2],
             seed=int.from_bytes(digest, "little"),
             epoch=self.number,
         )
-        view = self.augmenter.apply(image[np.newaxis], drawn)[0]
+        view = self.augmenter.apply(image[np.newaxis], transformations)[0]
         return np.rint(view).clip(0, 255).astype(np.uint8)

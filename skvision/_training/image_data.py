@@ -1,4 +1,4 @@
-"""Images as the training wants its data: batches, transformed at random if asked."""
+"""Images as `Data`: decoded, and augmented in training."""
 
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -7,28 +7,28 @@ import numpy as np
 
 from skvision._utils.parallel import map_ahead, n_threads
 
-# Decoded images of a fit are kept in memory up to this size, about 31,000 of 150 x 150
-# pixels; more are decoded again in each epoch.
+# Decoded images are kept in memory up to this size, about 31,000 images of 150 x 150
+# pixels; larger data are decoded again in each epoch.
 MAX_BYTES_IN_MEMORY = 2 * 2**30
 
 
 def predicted_views(data, flip_average, augmenter):
-    """The data of which a prediction is the mean: images, and their mirror images."""
+    """Return the data over which predictions average: images and mirrored images."""
     if flip_average == "auto":
         flip_average = augmenter is not None and augmenter.horizontal_flip
     return (data, data.mirrored()) if flip_average else (data,)
 
 
 class ImageData:
-    """Images of one size, decoded when they are asked for.
+    """Images, decoded and resized when a batch is read, or by `load`.
 
     Parameters
     ----------
     images : ImageFiles or ImageArrays
     image_size, interpolation
-        How they are decoded.
+        Target size, and resampling filter.
     augmenter : ImageAugmenter or None
-        Transforms the batches of the training.
+        Transforms training batches.
     """
 
     max_predict_batch = 4  # a single image costs little more
@@ -41,7 +41,7 @@ class ImageData:
         self.indices = np.arange(len(images))
         self.pixels = None  # (len(images), height, width, 3), from `load`
         self.is_mirrored = False
-        self._drawn = None
+        self._transformations = None
 
     def __len__(self):
         return len(self.indices)
@@ -52,13 +52,13 @@ class ImageData:
         return data
 
     def mirrored(self):
-        """The images turned left to right, for predictions."""
+        """Return the data of the mirrored images, for predictions."""
         data = copy(self)
         data.is_mirrored = True
         return data
 
     def load(self, seed=None):
-        """Decode all images now if they fit in memory."""
+        """Decode all images if they take at most `MAX_BYTES_IN_MEMORY`."""
         shape = (len(self.images), *self.image_size, 3)
         if np.prod(shape, dtype=float) > MAX_BYTES_IN_MEMORY:
             return self
@@ -70,7 +70,7 @@ class ImageData:
         return self
 
     def batch(self, indices, randomness=None):
-        """Images of the batch, transformed as (seed, epoch) and their index have it."""
+        """Return images; with `randomness`, a pair (seed, epoch), augmented."""
         indices = self.indices[indices]
         if self.pixels is None:
             images = np.stack([self._decode(i) for i in indices])
@@ -80,11 +80,13 @@ class ImageData:
             images = images[:, :, ::-1]
         if randomness is None or self.augmenter is None:
             return images
-        drawn = self._draw(randomness)
-        return self.augmenter.apply(images, {k: v[indices] for k, v in drawn.items()})
+        transformations = self._draw_transformations(randomness)
+        return self.augmenter.apply(
+            images, {k: v[indices] for k, v in transformations.items()}
+        )
 
     def content(self):
-        """Yield bytes that tell this data from other data."""
+        """Yield bytes that identify the data."""
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
         yield repr((self.image_size, self.interpolation, augmenter)).encode()
         for i in self.indices:
@@ -94,14 +96,14 @@ class ImageData:
         data = self.images.read_bytes(i)
         return self.images.decode(i, data, self.image_size, self.interpolation)
 
-    def _draw(self, randomness):
-        """Transformations of all images in an epoch: cheaper than batch by batch."""
-        if self._drawn is None or self._drawn[0] != randomness:
+    def _draw_transformations(self, randomness):
+        """Draw the transformations of all images in an epoch, once per epoch."""
+        if self._transformations is None or self._transformations[0] != randomness:
             seed, epoch = randomness
-            everything = np.arange(len(self.images))
-            drawn = self.augmenter.draw_for(
-                everything, self.image_size, seed=seed, epoch=epoch
+            indices = np.arange(len(self.images))
+            transformations = self.augmenter.draw_for(
+                indices, self.image_size, seed=seed, epoch=epoch
             )
-            self._drawn = randomness, drawn
-            return drawn
-        return self._drawn[1]
+            self._transformations = randomness, transformations
+            return transformations
+        return self._transformations[1]

@@ -1,14 +1,14 @@
-"""From logits to probabilities."""
+"""Conversion of logits to probabilities."""
 
 import numpy as np
 from scipy.special import log_softmax
 
 
 def log_probabilities(logits):
-    """Logarithms of the probabilities, float64 of shape (n, n_classes).
+    """Return the log-probabilities, float64 of shape (n, n_classes).
 
-    `logits` have shape (n, 1) for two classes, (n, n_classes) for more. Exact also
-    where a probability is too near to 0 or 1 for a float.
+    `logits` have shape (n, 1) for two classes, else (n, n_classes). Accurate even where
+    a probability rounds to 0 or 1.
     """
     logits = logits.astype(np.float64)
     if logits.shape[1] == 1:
@@ -17,5 +17,5 @@ def log_probabilities(logits):
 
 
 def probabilities(logits):
-    """Probabilities of shape (n, n_classes), in the type of `logits`."""
+    """Return probabilities of shape (n, n_classes), with the dtype of `logits`."""
     return np.exp(log_probabilities(logits)).astype(logits.dtype)

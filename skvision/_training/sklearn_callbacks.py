@@ -1,4 +1,4 @@
-"""Tell scikit-learn's callbacks (experimental since 1.9) of every epoch."""
+"""Support for scikit-learn's callbacks (experimental since 1.9), per epoch."""
 
 from skvision._utils.validation import CallbackSupportMixin
 
@@ -6,7 +6,7 @@ _SUPPORTED = hasattr(CallbackSupportMixin, "_init_callback_context")
 
 
 class NoTasks:
-    """Stands in for `EpochTasks` in a training that is not to be reported."""
+    """Replaces `EpochTasks` in a training that is not reported to callbacks."""
 
     def begin_epoch(self):
         pass
@@ -21,13 +21,13 @@ class EpochTasks:
     Parameters
     ----------
     estimator : estimator
-        The one being fitted.
+        The estimator being fitted.
     n_epochs : int
-        At most so many subtasks follow.
+        Maximum number of epochs.
     fitted_attributes : callable
-        From a `TrainingState` to the attributes of an estimator fitted so far.
+        Function from a `TrainingState` to the attributes of the fitted estimator.
     **data
-        `X`, `y` and `metadata` for the callbacks.
+        `X`, `y` and `metadata`, passed to the callbacks.
     """
 
     def __init__(self, estimator, n_epochs, fitted_attributes, **data):
@@ -44,7 +44,7 @@ class EpochTasks:
             self.epoch.call_on_fit_task_begin(**self.data)
 
     def end_epoch(self, state):
-        """Return whether a callback wants the training to stop."""
+        """Return whether a callback requests to stop training."""
         return self.epoch is not None and self._end(self.epoch, state)
 
     def end_fit(self, state):
