@@ -413,7 +413,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return FrozenMaps(
             plain=plain,
             half=self._base("float16")._extraction(images, store),
-            shape=self._shape_of_maps(),
+            shape=self._activation_shape(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
             is_seeded=self.random_state is not None,
@@ -434,12 +434,12 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             verbose=self.verbose,
         )
 
-    def _shape_of_maps(self):
+    def _activation_shape(self):
         height, width = self._image_size()
         if self.n_trainable_blocks == N_BLOCKS:
             return height, width, 3
-        n_halvings, n_maps = LAYERS[self._base().layer]
-        return height >> n_halvings, width >> n_halvings, n_maps
+        n_halvings, n_channels = LAYERS[self._base().layer]
+        return height >> n_halvings, width >> n_halvings, n_channels
 
     def _image_size(self):
         return check_image_size(self.image_size, smallest=2**N_BLOCKS)
@@ -450,7 +450,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     def _top(self):
         return (
-            self._shape_of_maps(),
+            self._activation_shape(),
             int(self.n_trainable_blocks),
             self.preprocessing,
             bool(self.normalize_features),
@@ -458,9 +458,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     def _start(self, network, train, validation, seed):
         """Start from VGG16's weights and a head trained on its features."""
-        former = self._former_state(network)
-        if former.weights is not None:
-            return Start(former)
+        previous = self._previous_state(network)
+        if previous.weights is not None:
+            return Start(previous)
         n_frozen, weights = self._vgg16_weights()
         blocks = weights[n_frozen:]
         data = [
@@ -468,7 +468,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             for part in (train, validation)
         ]
         head, is_complete, checkpoint = self._train_head(network, *data, seed)
-        state = replace(former, weights=blocks + head.weights, earlier=head.history)
+        state = replace(previous, weights=blocks + head.weights, earlier=head.history)
         if validation is not None:  # fine-tuning may not improve on the head alone
             accuracy, loss = (
                 head.history[f"val_{m}"][-1] for m in ("accuracy", "loss")
@@ -513,7 +513,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             checkpoint_key=("head", self.head_epochs, self.head_learning_rate),
         )
 
-    def _former_results(self):
+    def _previous_results(self):
         return {
             "weights": self._weights,
             "history": self.history_["fine_tuning"],

@@ -1,4 +1,4 @@
-"""What all classifiers that train a network share: everything but the network."""
+"""Base class of the classifiers that train a network."""
 
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ from skvision._utils.validation import (
     with_callbacks,
 )
 
-# Parameters that the training takes as they are, and that change its result.
-_PLANNED = (
+# Parameters passed to `TrainingPlan` unchanged. All but `verbose` change the result.
+_PLAN_PARAMETERS = (
     "batch_size",
     "dropout",
     "early_stopping",
@@ -41,16 +41,16 @@ _PLANNED = (
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """The state from which training starts.
 
     Attributes
     ----------
     state : TrainingState
-        Without weights, they are drawn at random.
+        If it has no weights, random initial weights are drawn.
     is_complete : bool
-        False if Ctrl-C ended an earlier phase: then this one is not run.
+        False if Ctrl-C ended an earlier phase: then training does not go on.
     checkpoints : tuple of Checkpoint
-        Of earlier phases; they are removed when all phases are complete.
+        Checkpoints of earlier phases, to be removed when all phases are complete.
     """
 
     state: Any
@@ -67,19 +67,18 @@ class BaseNetworkClassifier(
 ):
     """Base class of the classifiers that train a network.
 
-    A subclass has the parameters of `TRAINING_CONSTRAINTS` and says with two methods
-    what it is: `_check_data` converts `X` to `Data`, and
-    `_describe_network` names a function of `builders` and its arguments. Think twice
-    before adding to it.
+    A subclass has the parameters of `TRAINING_CONSTRAINTS` and implements two methods:
+    `_check_data` converts `X` to `Data`, and `_describe_network` returns the name of a
+    function of `builders` and its arguments.
     """
 
     @abstractmethod
     def _check_data(self, X, *, reset):
-        """Return `X` as data; with `reset`, note its features and their names."""
+        """Return `X` as `Data`; with `reset`, set `n_features_in_` and names."""
 
     @abstractmethod
     def _describe_network(self, data, n_outputs):
-        """Return `(builder, *arguments)`, plain values, for `data`."""
+        """Return `(builder, *arguments)`, as plain values, for `data`."""
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
@@ -98,18 +97,18 @@ class BaseNetworkClassifier(
         Parameters
         ----------
         X : array-like
-            Training data, in the form that the class describes.
+            Training data: features, or images, as described for the class.
         y : array-like of shape (n_samples,)
-            Classes: str, int, bool or any other type that can be sorted.
+            Class labels: str, int, bool or any other type that can be sorted.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples, not negative; None means 1 for all. Their scale
-            does not matter. A weight of 0 is the same as leaving the sample out.
+            Non-negative weights of the samples; None means 1 for all. Their scale does
+            not matter. Samples with a weight of 0 are left out.
         X_val : array-like, default=None
-            Validation data, in the form of `X`: evaluated after each epoch. With
-            `early_stopping` it decides when to stop, else it is only recorded. In a
-            pipeline, ``Pipeline(..., transform_input=["X_val"])`` transforms it.
+            Validation data of the same form as `X`, evaluated after each epoch. Results
+            are recorded in `history_` and used by `early_stopping`. In a pipeline,
+            ``Pipeline(..., transform_input=["X_val"])`` transforms it.
         y_val : array-like of shape (n_val,), default=None
-            Classes of the validation data, among those of `y`.
+            Class labels of the validation data, which must occur in `y`.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation data.
 
@@ -126,13 +125,13 @@ class BaseNetworkClassifier(
             If the loss became NaN or infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        with self._features_as_before_on_error():
+        with self._restore_features_on_error():
             fitted_attributes = self._fit(X, y, sample_weight, validation)
         vars(self).update(fitted_attributes)
         return self
 
     def _fit(self, X, y, sample_weight, validation):
-        """Return the attributes of the fitted classifier, and set none of them yet."""
+        """Train, and return the attributes of the fitted classifier."""
         check_callbacks(self.callbacks)
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
@@ -141,26 +140,26 @@ class BaseNetworkClassifier(
             validation = self._check_validation(*validation, classes)
         else:
             validation = None
-        kept = np.flatnonzero(weight)
-        train = data.take(kept), codes[kept], weight[kept]
+        used = np.flatnonzero(weight)
+        train = data.take(used), codes[used], weight[used]
         if self.early_stopping and validation is None:
             train, validation = self._hold_out(train, classes, seed)
         data, codes, weight = train
-        # With a mean of 1, so that their scale is not a learning rate.
+        # Scaled to a mean of 1: otherwise their scale would act on the learning rate.
         train = data, codes, (weight / weight.mean()).astype(np.float32)
         return self._train(train, validation, classes, seed, X, y)
 
     @contextmanager
-    def _features_as_before_on_error(self):
-        """Keep the number and names of the features if a fit fails."""
+    def _restore_features_on_error(self):
+        """Restore `n_features_in_` and `feature_names_in_` if a fit fails."""
         names = "n_features_in_", "feature_names_in_"
-        former = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        previous = {name: getattr(self, name) for name in names if hasattr(self, name)}
         try:
             yield
         except BaseException:
             for name in names:
                 vars(self).pop(name, None)
-            vars(self).update(former)
+            vars(self).update(previous)
             raise
 
     def decision_function(self, X):
@@ -169,12 +168,12 @@ class BaseNetworkClassifier(
         Parameters
         ----------
         X : array-like
-            Data, in the form that the class describes.
+            Features, or images, as described for the class.
 
         Returns
         -------
         logits : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            For two classes the logarithm of the odds of ``classes_[1]``.
+            For two classes, the log-odds of ``classes_[1]``.
         """
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -185,7 +184,7 @@ class BaseNetworkClassifier(
         Parameters
         ----------
         X : array-like
-            Data, in the form that the class describes.
+            Features, or images, as described for the class.
 
         Returns
         -------
@@ -200,7 +199,7 @@ class BaseNetworkClassifier(
         Parameters
         ----------
         X : array-like
-            Data, in the form that the class describes.
+            Features, or images, as described for the class.
 
         Returns
         -------
@@ -216,8 +215,8 @@ class BaseNetworkClassifier(
     def model_(self):
         """The network as a `keras.Model`, from inputs to probabilities.
 
-        Built from the fitted weights at each access: it can be changed, trained or
-        exported without any effect on the classifier.
+        Rebuilt at each access: changing, training or exporting it has no effect on the
+        classifier.
         """
         check_is_fitted(self)
         from skvision._nets.programs import build_model
@@ -238,11 +237,11 @@ class BaseNetworkClassifier(
         )
 
     def _predicted_views(self, data):
-        """The data of which a prediction is the mean, as logits."""
+        """Return the data over which predictions average the logits."""
         return (data,)
 
     def _check_targets(self, X, y, sample_weight):
-        """Return the classes, their codes in y, and the weights in the loss."""
+        """Return the classes, and class index and weight of each sample."""
         y = validate_data(self, y=y)
         check_consistent_length(X, y)
         check_classification_targets(y)
@@ -256,12 +255,12 @@ class BaseNetworkClassifier(
                 f"{type(self).__name__} needs samples of at least 2 classes, but y "
                 f"contains only one class: {classes.tolist()[0]!r}."
             )
-        former = getattr(self, "classes_", classes)
-        if self.warm_start and not np.array_equal(former, classes):
+        previous = getattr(self, "classes_", classes)
+        if self.warm_start and not np.array_equal(previous, classes):
             raise ValueError(
-                "With warm_start=True, y must have the classes of the fit before, "
-                f"{former.tolist()}. Got {classes.tolist()} instead. Set "
-                "warm_start=False to start anew."
+                "With warm_start=True, y must have the classes of the previous fit, "
+                f"{previous.tolist()}. Got {classes.tolist()} instead. Set "
+                "warm_start=False to train from scratch."
             )
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
         class_weight = compute_class_weight(
@@ -269,7 +268,7 @@ class BaseNetworkClassifier(
         )
         if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
             raise ValueError(
-                "The 'class_weight' parameter must hold finite numbers that are not "
+                "Weights in the 'class_weight' parameter must be finite and not "
                 f"negative. Got {self.class_weight!r} instead."
             )
         weight = weight / max(weight.max(), np.finfo(float).tiny) * class_weight[codes]
@@ -284,7 +283,7 @@ class BaseNetworkClassifier(
         if self.checkpoint_dir is not None and self.random_state is None:
             raise ValueError(
                 "'checkpoint_dir' needs a 'random_state' that is not None: without a "
-                "seed, a training that was broken off cannot be told from another."
+                "seed, an interrupted fit cannot be recognized and continued."
             )
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
@@ -292,7 +291,7 @@ class BaseNetworkClassifier(
         if X_val is None or y_val is None:
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(
-                f"{missing} is missing: validation data need both X_val and y_val."
+                f"{missing} is missing: pass both X_val and y_val, or neither."
             )
         data = self._check_data(X_val, reset=False).load()
         y_val = column_or_1d(y_val)
@@ -300,17 +299,17 @@ class BaseNetworkClassifier(
         unknown = np.setdiff1d(y_val, classes)
         if len(unknown):
             raise ValueError(
-                f"y_val has classes that y does not have: {unknown.tolist()}. The "
+                f"y_val has classes that y does not contain: {unknown.tolist()}. The "
                 f"classes of y are {classes.tolist()}."
             )
         weight = check_sample_weight(sample_weight_val, y_val, ensure_non_negative=True)
         return data, np.searchsorted(classes, y_val), weight
 
     def _hold_out(self, train, classes, seed):
-        """Split off a stratified part of the training data for the validation."""
+        """Split the training data into training and validation data, stratified."""
         data, y, weight = train
         try:
-            parts = train_test_split(
+            splits = train_test_split(
                 np.arange(len(y)),
                 test_size=self.validation_fraction,
                 stratify=y,
@@ -321,12 +320,12 @@ class BaseNetworkClassifier(
             smallest = classes.tolist()[counts.argmin()]
             raise ValueError(
                 "early_stopping=True holds out validation_fraction="
-                f"{self.validation_fraction} of the {len(y)} samples, with all classes "
-                f"on both sides. That is not possible: {error} (the smallest class, "
-                f"{smallest!r}, has {counts.min()}). Give X_val and y_val, change "
-                "'validation_fraction', or set early_stopping=False."
+                f"{self.validation_fraction} of the {len(y)} samples in a stratified "
+                f"split, which failed: {error} (the smallest class, {smallest!r}, has "
+                f"{counts.min()}). Pass X_val and y_val, change 'validation_fraction', "
+                "or set early_stopping=False."
             ) from error
-        return [(data.take(part), y[part], weight[part]) for part in parts]
+        return [(data.take(rows), y[rows], weight[rows]) for rows in splits]
 
     def _train(self, train, validation, classes, seed, X, y):
         """Train the network, and return the attributes of the fitted classifier."""
@@ -356,13 +355,13 @@ class BaseNetworkClassifier(
             ),
         )
         if is_complete:
-            for done in filter(None, [*start.checkpoints, checkpoint]):
-                done.remove()
+            for completed in filter(None, [*start.checkpoints, checkpoint]):
+                completed.remove()
         return fitted_attributes(state)
 
     def _start(self, network, train, validation, seed):
-        """Return what the training starts from: the fit before, with `warm_start`."""
-        return Start(self._former_state(network))
+        """Return the start of training: the previous fit, with `warm_start`."""
+        return Start(self._previous_state(network))
 
     def _run_phase(
         self,
@@ -398,7 +397,7 @@ class BaseNetworkClassifier(
             state = replace(state, **checkpoint.read())
         if make_tasks is not None:
             settings["tasks"] = make_tasks(state.epoch)
-        parameters = {name: getattr(self, name) for name in _PLANNED}
+        parameters = {name: getattr(self, name) for name in _PLAN_PARAMETERS}
         plan = loop.TrainingPlan(
             network=network,
             data=train,
@@ -412,21 +411,21 @@ class BaseNetworkClassifier(
             plan.tasks.end_fit(state)
         return state, is_complete, checkpoint
 
-    def _former_state(self, network):
-        """Return the state after the fit before, or an empty one."""
+    def _previous_state(self, network):
+        """Return the state of the previous fit if `warm_start`, else an empty one."""
         from skvision._training.loop import TrainingState
 
         if not self.warm_start or not hasattr(self, "_weights"):
             return TrainingState()
         if network != self._network:
             raise ValueError(
-                "With warm_start=True, the network must be that of the fit before, "
+                "With warm_start=True, the network must be that of the previous fit, "
                 f"{self._network}. Got {network} instead. Set warm_start=False to "
-                "start anew."
+                "train from scratch."
             )
-        return TrainingState(**self._former_results())
+        return TrainingState(**self._previous_results())
 
-    def _former_results(self):
+    def _previous_results(self):
         return {"weights": self._weights, "history": self.history_}
 
     def _fitted_attributes(self, network, classes, state):
@@ -458,25 +457,26 @@ class BaseNetworkClassifier(
         if self.learning_rate_schedule != "constant" and not isinstance(rate, float):
             raise ValueError(
                 f"learning_rate_schedule={self.learning_rate_schedule!r} needs a rate "
-                "that is a number to start from, and the 'optimizer' has its own "
-                f"schedule, {rate!r}. Give 'learning_rate', or set "
+                "that is a number, but the 'optimizer' parameter has a schedule of its "
+                f"own, {rate!r}. Set 'learning_rate', or "
                 "learning_rate_schedule='constant'."
             )
         if self.ema_momentum is not None and config["config"].get("use_ema"):
             raise ValueError(
-                "The 'optimizer' averages the weights (use_ema=True), and so does "
-                f"ema_momentum={self.ema_momentum!r}. Set ema_momentum=None, or give "
-                "an optimizer without use_ema."
+                "The 'optimizer' parameter averages the weights (use_ema=True), and so "
+                f"does ema_momentum={self.ema_momentum!r}. Set ema_momentum=None, or "
+                "pass an optimizer without use_ema."
             )
         return config
 
     def _fingerprint(self, network, train, validation, state, seed):
-        """Yield all that decides what a training ends with."""
+        """Yield everything that determines the result of a training, as bytes."""
         yield repr((__version__, network, seed, self._optimizer_config())).encode()
-        planned = [(n, getattr(self, n)) for n in _PLANNED if n != "verbose"]
+        names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
+        parameters = [(name, getattr(self, name)) for name in names]
         if self.learning_rate_schedule != "constant":
-            planned.append(("epochs", self.epochs))
-        yield repr(planned).encode()
+            parameters.append(("epochs", self.epochs))
+        yield repr(parameters).encode()
         for part in (train, validation or ()):
             for values in part:
                 if isinstance(values, np.ndarray):
