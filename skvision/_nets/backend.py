@@ -1,7 +1,7 @@
 """The only module that imports TensorFlow and Keras.
 
-Other modules import them from here, late (inside a function, or in a module that is
-itself imported late), so that ``import skvision`` stays light. Settings of the process
+Other modules import them from here lazily (inside a function, or in a module that is
+itself imported lazily), so that ``import skvision`` stays fast. Process-wide settings
 are made here once: threads, GPU memory, oneDNN, log level.
 """
 
@@ -29,14 +29,14 @@ __all__ = [
 
 
 def _configure():
-    """Limit the threads to this process's share, and let GPU memory grow."""
+    """Limit threads to this process's share, and let GPU memory grow as needed."""
     threads = n_threads()
     if threads < (os.cpu_count() or 1):
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            pass  # TensorFlow is already running: its user has chosen.
+            pass  # TensorFlow is already running, with the user's settings.
     for device in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(device, True)
@@ -47,16 +47,17 @@ def _configure():
 def traced(function):
     """Return `function` as a TensorFlow graph.
 
-    Not compiled by XLA, which slows convolutions down on a CPU. The warning about
-    frequent retracing would appear for each new architecture of a search.
+    XLA is not used, because it makes convolutions slower on a CPU. The warning about
+    frequent retracing is turned off: it would appear for each new architecture of a
+    search.
     """
     function = tf.function(function, jit_compile=False, autograph=False)
-    function._omit_frequent_tracing_warning = True  # private; it only avoids noise
+    function._omit_frequent_tracing_warning = True  # private attribute
     return function
 
 
 def compiled(function):
-    """Return `function`, a part of a traced one, compiled by XLA.
+    """Return `function`, a part of a traced function, compiled by XLA.
 
     XLA fuses elementwise operations on large arrays into one loop.
     """
@@ -65,10 +66,10 @@ def compiled(function):
 
 @functools.cache
 def xla_compiles():
-    """Return whether XLA can compile here; TensorFlow may have been built without."""
+    """Return whether XLA works; TensorFlow may have been built without it."""
     try:
         return float(compiled(tf.identity)(tf.constant(1.0))) == 1.0
-    except Exception:  # the type depends on the platform
+    except Exception:  # the type of the error depends on the platform
         return False
 
 
@@ -78,21 +79,20 @@ def on_cpu():
 
 
 def check_usable_here():
-    """Raise in a child process forked after TensorFlow was loaded: it would hang."""
+    """Raise in a process forked after TensorFlow was loaded, which would hang."""
     if process.forked_after_tensorflow:
         raise RuntimeError(
-            "TensorFlow was started before this process was forked, and does not work "
-            "in a forked child (it would hang). Start worker processes with joblib's "
-            "default backend 'loky', or with multiprocessing's start method 'spawn' "
-            "(or 'forkserver', if its server does not import TensorFlow), or use "
-            "threads."
+            "TensorFlow was loaded before this process was forked, and would hang in a "
+            "forked process. Start worker processes with joblib's default backend "
+            "'loky', or with multiprocessing's start method 'spawn' (or 'forkserver', "
+            "if its server does not import TensorFlow), or use threads."
         )
 
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
-        f"skvision needs Keras on TensorFlow, and Keras was set up with the backend "
-        f"{keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND to "
-        "'tensorflow' before Keras is imported."
+        "skvision requires Keras with the backend 'tensorflow'. Got "
+        f"{keras.backend.backend()!r} instead. Set the environment variable "
+        "KERAS_BACKEND to 'tensorflow' before Keras is imported."
     )
 _configure()

@@ -1,8 +1,8 @@
-"""Functions that build the networks: Keras and TensorFlow, no scikit-learn.
+"""Functions that build the networks, as Keras models.
 
-All weights are initialized with zeros, and set by the caller: Keras' initializers
-without a seed draw one from Python's global `random`. Each layer gets its dtype and
-data format explicitly, so that Keras' global settings do not change a result.
+All weights are initialized with zeros and set by the caller, because without a seed,
+Keras' initializers draw one from Python's global `random`. The dtype and data format of
+each layer are explicit, so that Keras' global settings do not change results.
 """
 
 import functools
@@ -60,28 +60,28 @@ def with_probabilities(network):
 def grad_cam(network):
     """Return a function from an image (1, height, width, 3) and a class to a saliency.
 
-    The saliency has the shape (height, width) of the feature maps of the last
-    convolution: their sum, weighted by the mean gradient of the logit of the class.
-    `network` ends with probabilities.
+    The saliency is the sum of the feature maps of the last convolution, weighted by the
+    mean gradients of the logit of the class, of shape (height, width). `network` ends
+    with probabilities.
     """
     convolutions = [x for x in network.layers if isinstance(x, layers.Conv2D)]
     logits = network.layers[-1].input
-    parts = keras.Model(network.input, [convolutions[-1].output, logits])
+    model = keras.Model(network.input, [convolutions[-1].output, logits])
 
     @traced
     def saliency(images, code):
         with tf.GradientTape() as tape:
-            maps, logits = parts(images, training=False)
+            maps, logits = model(images, training=False)
             if logits.shape[-1] == 1:  # the logit of the second class
                 logits = tf.concat([-logits, logits], axis=1)
             logit = logits[0, code]
         weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
         return tf.reduce_sum(maps * weights, axis=-1)[0]
 
-    def of_image(images, code):
+    def compute_saliency(images, code):
         return saliency(tf.constant(images, tf.float32), tf.constant(int(code))).numpy()
 
-    return of_image
+    return compute_saliency
 
 
 def _vgg16_blocks(x, n_blocks, layer_factory):
@@ -109,7 +109,8 @@ def vgg16_base():
 def _to_centred_bgr(x):
     """Reverse the channels and subtract ImageNet's means, as `preprocess_input` does.
 
-    By a layer: models with an indexing operation cannot be loaded from `.h5` files.
+    A convolution does this, because models with an indexing operation cannot be loaded
+    from `.h5` files.
     """
     settings = {"kernel_initializer": "zeros", "trainable": False, **IMAGES}
     layer = layers.Conv2D(3, 1, name="centred_bgr", **settings)
@@ -154,13 +155,13 @@ def fine_tuned_vgg(top, hidden_units, n_outputs, *, layer_factory):
 
 @functools.lru_cache(maxsize=2)
 def _vgg16(weights, digest):
-    """Return the base with `weights`; `digest` distinguishes versions of a file."""
+    """Return the base with `weights`; the cache distinguishes files by `digest`."""
     arrays = load_vgg16_weights(weights)
     loaded = combined_digest(layer_digest(*layer) for layer in arrays.items())
     if weights is not None and loaded != digest:
         raise ValueError(
-            f"The 'weights' parameter names the file {weights!r}, and that changed "
-            "while it was read. Call again once nothing writes to it."
+            f"The file in the 'weights' parameter, {weights!r}, changed while it was "
+            "read. Call again when no process writes to it."
         )
     base = vgg16_base()
     for name, (kernel, bias) in arrays.items():
@@ -208,9 +209,10 @@ def vgg16_extractor(weights, digest, layer, pooling, preprocessing):
 
 
 def max_rows_per_pass(batch_size):
-    """Return the most images of a forward pass: few on a CPU, `batch_size` on a GPU.
+    """Return the maximum number of images in a forward pass.
 
-    On a CPU, 16 are as fast as 32 with several passes at once, and need less memory.
+    On a CPU, where several passes run at once, 16 are as fast as 32 and need less
+    memory.
     """
     return 16 if on_cpu() else batch_size
 

@@ -1,8 +1,8 @@
 """Layers of the networks: Keras' own, and two that make training faster.
 
-A builder in `builders` takes its layers from a layer factory: `KerasLayers` for a model
-that is handed to the user, `TrainedLayers` for a network that is trained here. Both
-have the same weights in the same order and compute the same values up to rounding.
+The functions in `builders` create layers with a layer factory: `KerasLayers` for models
+returned to the user, `TrainedLayers` for training. Both have the same weights in the
+same order and compute the same values up to rounding.
 """
 
 from skvision._nets.backend import compiled, keras, on_cpu, tf, xla_compiles
@@ -44,7 +44,7 @@ class KerasLayers:
 
 
 class TrainedLayers(KerasLayers):
-    """Factory of the layers of a `Program`: dropout is an input, pooling is fast."""
+    """Factory of the layers of a `Program`, with the two faster ones."""
 
     def __init__(self):
         self.dropouts = []
@@ -62,8 +62,8 @@ class TrainedLayers(KerasLayers):
 class Dropout(keras.layers.Layer):
     """Dropout whose rate and seed are variables of the program.
 
-    Keras' layer has the rate as a constant in the graph, so each rate of a search would
-    be traced anew, and draws from a seed generator with a state.
+    In Keras' layer, the rate is a constant in the graph, so that each rate of a search
+    would need another trace, and the seed generator has a state.
     """
 
     def __init__(self, name, position):
@@ -91,9 +91,9 @@ class Dropout(keras.layers.Layer):
 class PooledConvolution(keras.layers.Layer):
     """A 3 x 3 convolution, 2 x 2 max pooling, bias and ReLU, with a fast gradient.
 
-    Pooling commutes with adding the bias and with ReLU, so it comes first and leaves
-    them a quarter of the values. XLA compiles everything but the convolutions
-    themselves; TensorFlow's gradient of max pooling is slow on a CPU.
+    Max pooling commutes with adding the bias and with ReLU, so it comes first, which
+    leaves a quarter of the values for them. XLA compiles everything except the
+    convolutions; TensorFlow's gradient of max pooling is slow on a CPU.
     """
 
     def __init__(self, filters, name, padding):
@@ -118,10 +118,12 @@ class PooledConvolution(keras.layers.Layer):
         @tf.custom_gradient
         def convolve_and_pool(x, kernel, bias):
             maps = tf.raw_ops.Conv2D(input=x, filter=kernel, **conv)
-            outputs, position = _rectified_maximum(maps, bias)
+            outputs, position = _max_pool_bias_relu(maps, bias)
 
             def gradients(gradient):
-                grad_maps, grad_bias = _unpooled(gradient, position, maps.shape[1:3])
+                grad_maps, grad_bias = _max_pool_gradients(
+                    gradient, position, maps.shape[1:3]
+                )
                 backward = {"out_backprop": grad_maps, **conv}
                 grad_x = tf.raw_ops.Conv2DBackpropInput(
                     input_sizes=tf.shape(x), filter=kernel, **backward
@@ -137,10 +139,10 @@ class PooledConvolution(keras.layers.Layer):
 
 
 @compiled
-def _rectified_maximum(maps, bias):
+def _max_pool_bias_relu(maps, bias):
     """Return ReLU(max + bias), and the position of each maximum in its 2 x 2 window.
 
-    The first of equal values counts; the position is -1 where the result is 0.
+    Among equal values, the first counts. The position is -1 where the output is 0.
     """
     n, height, width, channels = maps.shape
     height, width = height // 2, width // 2
@@ -159,10 +161,10 @@ def _rectified_maximum(maps, bias):
 
 
 @compiled
-def _unpooled(gradient, position, size):
+def _max_pool_gradients(gradient, position, size):
     """Return the gradients w.r.t. the feature maps before pooling and the bias.
 
-    `gradient` goes to the positions of the maxima; everything else gets 0.
+    The gradient is nonzero only at the positions of the maxima.
     """
     n, half_height, half_width, channels = gradient.shape
     in_window = tf.reshape(tf.constant([0, 1, 2, 3], tf.int8), (1, 1, 2, 1, 2, 1))

@@ -1,4 +1,4 @@
-"""Keras' optimizers as plain values: from a name or object to a configuration."""
+"""Configurations of Keras' optimizers: from a name or instance, and back."""
 
 import json
 
@@ -6,12 +6,12 @@ from skvision._nets.backend import keras
 
 
 def optimizer_config(optimizer, learning_rate):
-    """Return the configuration of a Keras optimizer given by name or as an object.
+    """Return the configuration of a Keras optimizer, given by name or as an instance.
 
-    The user's object is only read. Its learning rate is replaced if one is given.
+    The instance is not modified. `learning_rate`, unless None, replaces its own.
     """
     config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
-    del config["config"]["name"]  # numbered, so no two are alike
+    del config["config"]["name"]  # numbered, so different for each instance
     if learning_rate is not None:
         config["config"]["learning_rate"] = float(learning_rate)
     return config
@@ -22,13 +22,13 @@ def build_optimizer(config):
         optimizer = keras.optimizers.deserialize(config)
         if isinstance(optimizer, keras.optimizers.Optimizer):
             return optimizer
-        raise TypeError(f"it gives {optimizer!r}")
+        raise TypeError(f"the result is {optimizer!r}")
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The 'optimizer' parameter cannot be built again from its configuration "
-            f"({error}). Classes of your own must be registered with "
-            "keras.saving.register_keras_serializable, and have a get_config that "
-            "returns the arguments of their constructor."
+            "The 'optimizer' parameter cannot be created from its configuration "
+            f"({error}). Custom classes must be registered with "
+            "keras.saving.register_keras_serializable, and their get_config must "
+            "return the arguments of the constructor."
         ) from error
 
 
@@ -38,10 +38,10 @@ def is_keras_optimizer(optimizer):
 
 
 def optimizer_key(config):
-    """Return what an optimizer's traced update depends on, as a dictionary key.
+    """Return everything that an optimizer's traced update depends on, as a key.
 
-    A learning rate that is a number is left out: it is a variable of the optimizer. The
-    class is part of the key, for a user may define another one of the same name.
+    A learning rate that is a number is not included, because it is a variable of the
+    optimizer. The class is, because users may redefine a class under the same name.
     """
     if config is None:
         return None

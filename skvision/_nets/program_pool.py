@@ -1,7 +1,7 @@
-"""A pool of programs, so that fits of one architecture share its traced graphs.
+"""A pool of programs, so that fits of the same architecture share traced graphs.
 
-The key holds everything that a program is built from, and only programs that equal a
-new one are released back into the pool: no fit can change the result of another.
+The key contains everything that a program is built from, and a program only returns to
+the pool if its attributes are unchanged. So no fit can change the result of another.
 """
 
 import threading
@@ -20,26 +20,26 @@ _lock = threading.Lock()
 
 @contextmanager
 def acquire(network, optimizer=None):
-    """Return a program of this architecture that nobody else uses in the block.
+    """Provide a program for exclusive use within the block.
 
     Parameters
     ----------
     network : tuple
-        Builder and arguments, plain values.
+        Builder and arguments, as plain values.
     optimizer : dict or None, default=None
         Configuration of the optimizer; None for a program that only predicts.
     """
     check_usable_here()
     key = network, optimizer_key(optimizer)
     with _lock:
-        waiting = _idle.get(key, [])
-        program = waiting.pop() if waiting else None
+        programs = _idle.get(key, [])
+        program = programs.pop() if programs else None
     if program is None:
         program = Program(network, optimizer)
     try:
         yield program
     finally:
-        if program.is_as_built():
+        if program.is_unmodified():
             _release(key, program)
 
 

@@ -1,12 +1,12 @@
-"""Networks that are trained and run: built and traced once, then reused.
+"""Programs: networks that are built and traced once, and then reused.
 
 A *network* is described by plain values, ``(builder, *arguments)``, where `builder` is
 the name of a function in `builders` that returns a Keras model from inputs to logits.
-A `Program` is built from the description: the model with its optimizer and traced
-functions. Tracing takes about a second and some MB that TensorFlow never frees, so
-programs are reused (see `program_pool`). Whatever may differ between two fits of one
-architecture (weights, seeds, dropout, penalties) is an input of the traced functions,
-never a constant in their graphs.
+A `Program` is built from it: the model, its optimizer and traced functions. Tracing
+takes about a second and some MB that TensorFlow never frees, so programs are reused
+(see `program_pool`). Values that may differ between fits of the same architecture
+(weights, seeds, dropout rate, penalties) are variables or inputs of the traced
+functions, not constants in their graphs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -38,33 +38,33 @@ class Program:
         self.optimizer = None
         if optimizer is not None:
             self._add_optimizer(optimizer)
-        self._as_built = Snapshot(self.model, self.optimizer)
+        self._snapshot = Snapshot(self.model, self.optimizer)
 
     def _add_optimizer(self, config):
         self.optimizer = build_optimizer(config)
         self.optimizer.build(self.model.trainable_variables)
         self._initial_optimizer_state = self.optimizer_state()
-        # For callbacks only: some read `model.optimizer`, others ask the metrics
-        # whether larger values are better, which they know after a first update.
+        # For callbacks only: some read `model.optimizer`, others look up in the metrics
+        # whether larger values are better, which is only defined after an update.
         self.model.compile(self.optimizer, metrics=["accuracy"])
         y_pred = np.zeros((1, self.model.output.shape[-1]), np.float32)
         self.model.compute_metrics(None, np.zeros((1, 1)), y_pred)
         self._update = self._update_eagerly
-        # Fused, the update of large layers takes half the time. Other optimizers may
-        # use operations that XLA does not know.
+        # Fused by XLA, the update of large layers takes half the time. Custom
+        # optimizers may use operations that XLA does not support.
         if on_cpu() and xla_compiles() and is_keras_optimizer(self.optimizer):
             self._update = compiled(self._update_eagerly)
 
     def changes(self):
-        """Return what a callback replaced in the model or its optimizer, in words."""
-        return self._as_built.changes()
+        """Return descriptions of changed attributes of the model and optimizer."""
+        return self._snapshot.changes()
 
-    def is_as_built(self):
-        """Return whether the program equals a new one, but for its variables."""
-        return self._as_built.is_unchanged()
+    def is_unmodified(self):
+        """Return whether the program equals a new one, except for its variables."""
+        return self._snapshot.is_unchanged()
 
     def load(self, state, learning_rate, ema_momentum):
-        """Set the variables to `state`, whose optimizer is None before any epoch."""
+        """Set the variables to `state`; reset the optimizer if that has none."""
         self.model.stop_training = False
         self.set_weights(state.latest_weights or state.weights)
         self.ema_momentum = ema_momentum
@@ -83,7 +83,7 @@ class Program:
         return [v.numpy() for v in self.optimizer.variables]
 
     def weights(self):
-        """Return the weights to predict with: the averages, or else the latest."""
+        """Return the weights for predictions: the averages if there are any."""
         if self.ema_momentum is None:
             return self.latest_weights()
         return [v.numpy() for v in self.averages]
@@ -98,10 +98,10 @@ class Program:
             average.assign(value)
 
     @contextmanager
-    def averaged(self):
-        """Within the block, the model has the weights to predict with.
+    def averaged_weights(self):
+        """Use the weights for predictions in the model, within the block.
 
-        Other weights that a callback assigns within the block become the averages.
+        If a callback assigns other weights within the block, they become the averages.
         """
         if self.ema_momentum is None:
             yield
@@ -139,10 +139,10 @@ class Program:
             layer.rate.assign(rate)
 
     def train_on_batch(self, inputs, y, sample_weight, seed, l1, l2, *, n_rows):
-        """Take one step; return the sums of the losses and of the correct weights.
+        """Take one step; return the total loss and the total weight of correct samples.
 
-        The batch is padded to `n_rows` with samples of weight 0, so that the last
-        batch of an epoch has the shape of the others.
+        The batch is padded to `n_rows` with samples of weight 0, so that all batches
+        of an epoch have the same shape.
         """
         n = tf.constant(len(y), tf.float32)
         batch = (_padded(values, n_rows) for values in (inputs, y, sample_weight))
@@ -156,11 +156,12 @@ class Program:
         return float(loss), float(correct)
 
     def logits(self, data):
-        """Return logits of shape (n, n_outputs), from batches of one shape."""
+        """Return logits of shape (n, n_outputs), from batches of the same shape."""
         n, n_rows = len(data), data.max_predict_batch
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
-        order = chunks(np.arange(n), n_rows)
-        for indices, inputs in zip(order, prepared(data.batch, order), strict=True):
+        batches = chunks(np.arange(n), n_rows)
+        prefetched = prefetch(data.batch, batches)
+        for indices, inputs in zip(batches, prefetched, strict=True):
             logits = self._logits(_padded(inputs, n_rows))
             outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
@@ -173,31 +174,31 @@ class Program:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.model(inputs, training=True)
-            losses, hits = self._losses(logits, y)
+            losses, correct = self._losses(logits, y)
             loss = tf.reduce_sum(sample_weight * losses)
             mean = loss / n
             if penalties is not None:
                 mean += self._penalty(penalties)
         gradients = tape.gradient(mean, variables)
         self._update(gradients, momentum)
-        return n * mean, tf.reduce_sum(sample_weight * hits)
+        return n * mean, tf.reduce_sum(sample_weight * correct)
 
     def _update_eagerly(self, gradients, momentum):
-        """Update the weights and, with a momentum, their moving averages."""
+        """Update the weights and, unless `momentum` is None, their moving averages."""
         variables = self.model.trainable_variables
         self.optimizer.apply(gradients, variables)
         if momentum is None:
             return
-        # Over a tenth of the steps so far at most, as in TensorFlow's
-        # ExponentialMovingAverage with `num_updates`: the initial weights must not
-        # dominate when there are few steps.
+        # Average over at most about a tenth of the steps so far, as TensorFlow's
+        # ExponentialMovingAverage does with `num_updates`. Otherwise the initial
+        # weights would dominate after few steps.
         n_steps = tf.cast(self.optimizer.iterations, tf.float32)
         momentum = tf.minimum(momentum, n_steps / (9 + n_steps))
         for average, variable in zip(self.averages, variables, strict=True):
             average.assign_add((1 - momentum) * (variable.value - average))
 
     def _losses(self, logits, y):
-        """Return the cross-entropy of each row, and 1.0 where the row is correct."""
+        """Return the cross-entropy of each row, and 1.0 for correct predictions."""
         if self.binary:
             logits = logits[:, 0]
             losses = tf.nn.sigmoid_cross_entropy_with_logits(
@@ -210,7 +211,7 @@ class Program:
         return losses, tf.cast(predicted == y, logits.dtype)
 
     def _penalty(self, penalties):
-        """Return the L1 and L2 penalty of all kernels, as Keras' regularizers do."""
+        """Return the L1 and L2 penalties of all kernels, as Keras' regularizers do."""
         kernels = [v.value for v in self.model.trainable_variables if len(v.shape) > 1]
         l1 = tf.add_n([tf.reduce_sum(tf.abs(k)) for k in kernels])
         l2 = tf.add_n([tf.reduce_sum(tf.square(k)) for k in kernels])
@@ -225,7 +226,7 @@ def _padded(values, n_rows):
 
 
 def build_model(network, weights, dropout):
-    """Return the network, up to probabilities, as a model of standard layers."""
+    """Return the network with probabilities as outputs, built from Keras' layers."""
     builder, *arguments = network
     build = getattr(builders, builder)
     model = build(*arguments, layer_factory=KerasLayers(dropout))
@@ -234,13 +235,13 @@ def build_model(network, weights, dropout):
     return builders.with_probabilities(model)
 
 
-def prepared(make, order):
-    """Yield `make(indices)` for each item of `order`, computed ahead in threads.
+def prefetch(make, batches):
+    """Yield `make(indices)` for each item of `batches`, prefetched in threads.
 
-    The next images are decoded and transformed while the network runs.
+    So the next images are decoded and augmented while the network runs.
     """
-    if len(order) == 1:
-        yield make(order[0])
+    if len(batches) == 1:
+        yield make(batches[0])
         return
     with ThreadPoolExecutor(n_threads()) as pool:
-        yield from map_ahead(pool, make, order, 2 * n_threads())
+        yield from map_ahead(pool, make, batches, 2 * n_threads())

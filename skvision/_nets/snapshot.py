@@ -1,11 +1,11 @@
-"""Whether a model and its optimizer are still what they were when they were built.
+"""Detection of changes in a model and its optimizer since they were built.
 
-A traced graph holds Python values as constants: an optimizer's momentum, whether a
-layer is trainable, its activation. A callback that changes one of them after tracing
-has no effect on this training, but would on the next one that is traced.
+In a traced graph, Python values are constants: an optimizer's momentum, whether a layer
+is trainable, its activation. If a callback changes one of them after tracing, that has
+no effect on this training, but would affect the next trace.
 """
 
-# Written by Keras in any training.
+# Set by Keras during training.
 _TRANSIENT = {"_called", "history", "stop_training"}
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
@@ -13,7 +13,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 class Snapshot:
     """The attributes of a model, its layers and its optimizer at one moment.
 
-    Values of variables are not part of it: they are set anew in each fit.
+    Values of variables are not included, because each fit sets them.
     """
 
     def __init__(self, model, optimizer=None):
@@ -33,7 +33,7 @@ class Snapshot:
         return [
             f"{name.lstrip('_')!r} of {self._label(i)}"
             for i, name in self._differing(self._current())
-            if not name.startswith("_self_")  # TensorFlow's list of the others
+            if not name.startswith("_self_")  # TensorFlow's bookkeeping of the others
         ]
 
     def _current(self):
@@ -48,18 +48,18 @@ class Snapshot:
         return [
             key
             for key, value in self._attributes.items()
-            if key not in found or not _same(found[key], value)
+            if key not in found or not _equal(found[key], value)
         ]
 
     def _label(self, i):
         item = self._objects[i]
         kind = type(item).__name__
-        # Names of optimizers are numbered in each process.
+        # Names of optimizers contain a number that is not meaningful to users.
         return f"the layer {item.name!r} ({kind})" if 0 < i < self._n_layers else kind
 
 
 def _comparable(value):
-    """Return a list or dict as a tuple of its items, which cannot be modified."""
+    """Return a list or dict as a tuple of its items, which is immutable."""
     if isinstance(value, dict):
         value = list(value.items())
     if isinstance(value, (list, tuple)):
@@ -67,7 +67,7 @@ def _comparable(value):
     return value
 
 
-def _same(a, b):
+def _equal(a, b):
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
+        return len(a) == len(b) and all(map(_equal, a, b))
     return a is b or (type(a) is type(b) and isinstance(a, _PLAIN) and a == b)

@@ -1,4 +1,4 @@
-"""Training: a plan, a state in numbers, and the loop over the epochs."""
+"""The training loop, with its settings (plan) and its state."""
 
 import copy
 import warnings
@@ -9,7 +9,7 @@ import numpy as np
 
 from skvision._nets.backend import keras
 from skvision._nets.program_pool import acquire
-from skvision._nets.programs import prepared
+from skvision._nets.programs import prefetch
 from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import log_probabilities
 from skvision._training.sklearn_callbacks import NoTasks
@@ -22,24 +22,24 @@ INITIAL_WEIGHTS, SHUFFLE, DROPOUT = range(3)
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a fit was asked to do; nothing in it changes during training.
+    """The settings of a training, which do not change while it runs.
 
     Attributes
     ----------
     network : tuple
-        Description of the network: builder and arguments.
+        Builder and arguments, as in `programs`.
     data : tuple of (Data, ndarray, ndarray)
         Training data: inputs, class indices and sample weights with a mean of 1.
     validation : tuple of (Data, ndarray, ndarray) or None
     optimizer : dict
         As `optimizer_config` returns it.
     first_epoch, epochs : int
-        Number of epochs that were completed before, and at the end.
+        Number of epochs completed before this training, and at its end.
     learning_rate_schedule : {"constant", "cosine"}
-        With "cosine" the rate decreases from epoch to epoch to 0, along half a cosine.
+        With "cosine", the rate decreases to 0 from epoch to epoch, along half a cosine.
     checkpoint : Checkpoint or None
     callbacks : list
-        Keras callbacks of the user, or callables that return one.
+        The user's Keras callbacks, or callables that return one.
     tasks : EpochTasks
         Is notified of each epoch.
     """
@@ -67,23 +67,23 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """The state of a training after an epoch, in numbers.
+    """The state of a training after an epoch, as arrays and numbers.
 
     Attributes
     ----------
     weights, best_weights : list of ndarray or None
-        What the network predicts with; averages, if weights are averaged.
+        Weights for predictions: the averages, if weights are averaged.
     latest_weights, optimizer : list of ndarray or None
         What the next step starts from: the weights, if they differ from `weights`, and
-        the optimizer's variables. Only set if there is a checkpoint.
+        the variables of the optimizer. Only set if checkpoints are written.
     history : dict of list of float
         One value per epoch.
     best_score : tuple of (accuracy, -loss) or None
-        Of the epoch with the best validation score.
+        Validation score of the best epoch.
     best_epoch : int or None
-        Number of that epoch, counted from 1.
+        Number of the best epoch, counted from 1.
     earlier : dict of list of float
-        The history of the training before this one: of the head, in fine-tuning.
+        In fine-tuning, the history of the training of the head.
     """
 
     weights: list | None = None
@@ -102,13 +102,13 @@ class TrainingState:
 
 
 def train(plan, state):
-    """Train as `plan` says, starting from `state`.
+    """Train according to `plan`, starting from `state`.
 
     Returns
     -------
     state : TrainingState
-        The state at the end: after the last epoch, the best one with early stopping, or
-        the last complete one after Ctrl-C.
+        The state after the last epoch (after Ctrl-C, the last complete one); with early
+        stopping, its weights are those of the best epoch.
     is_complete : bool
         False after Ctrl-C.
     """
@@ -125,7 +125,7 @@ def train(plan, state):
 
 
 class _Training:
-    """One training in progress: `state` is replaced after each epoch."""
+    """A running training: `state` is replaced after each epoch."""
 
     def __init__(self, plan, state, program):
         self.plan, self.state, self.program = plan, state, program
@@ -139,7 +139,7 @@ class _Training:
         first_epoch = self.state.epoch
         try:
             self.callbacks.call("on_train_begin", {})
-            while not self._is_over():
+            while not self._is_finished():
                 if self._run_epoch():
                     break
         except KeyboardInterrupt:
@@ -153,7 +153,7 @@ class _Training:
             self.callbacks.release()
         return True
 
-    def _is_over(self):
+    def _is_finished(self):
         plan, state = self.plan, self.state
         if state.epoch >= plan.epochs:
             return True
@@ -162,13 +162,13 @@ class _Training:
         return state.epoch - state.best_epoch >= plan.n_iter_no_change
 
     def _run_epoch(self):
-        """Run one epoch; return whether a callback stops the training."""
+        """Run one epoch; return whether a callback stopped the training."""
         plan, program, epoch = self.plan, self.program, self.state.epoch
         plan.tasks.begin_epoch()
         self._set_learning_rate(epoch)
         self.callbacks.call("on_epoch_begin", epoch, {})
         logs = self._train_on_all_batches(epoch)
-        with program.averaged():
+        with program.averaged_weights():
             if plan.validation is not None:
                 logs |= _evaluate(program, *plan.validation)
             self.callbacks.call("on_epoch_end", epoch, dict(logs))
@@ -184,15 +184,15 @@ class _Training:
         self.program.optimizer.learning_rate = rate * (1 + np.cos(np.pi * done)) / 2
 
     def _train_on_all_batches(self, epoch):
-        """Train on all data once, in an order that only seed and epoch determine."""
+        """Train on all data once, in an order determined by seed and epoch only."""
         plan = self.plan
         data, y, sample_weight = plan.data
         rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
         first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
-        order = chunks(rng.permutation(len(y)), plan.batch_size)
-        inputs = prepared(lambda rows: data.batch(rows, (plan.seed, epoch)), order)
+        batches = chunks(rng.permutation(len(y)), plan.batch_size)
+        inputs = prefetch(lambda rows: data.batch(rows, (plan.seed, epoch)), batches)
         loss = correct = n_seen = weight = 0
-        for step, rows in enumerate(order):
+        for step, rows in enumerate(batches):
             self.callbacks.call("on_train_batch_begin", step, {})
             batch_loss, batch_correct = self.program.train_on_batch(
                 next(inputs),
@@ -204,7 +204,7 @@ class _Training:
                 n_rows=plan.batch_size,
             )
             if not np.isfinite(batch_loss):
-                raise _diverged(plan, epoch, batch_loss)
+                raise _divergence_error(plan, epoch, batch_loss)
             loss, correct = loss + batch_loss, correct + batch_correct
             n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
             logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
@@ -212,18 +212,18 @@ class _Training:
         return logs
 
     def _end_epoch(self, logs):
-        """Replace `state` by that after the epoch, and write the checkpoint."""
-        plan, program, former = self.plan, self.program, self.state
+        """Replace `state` with that after the epoch, and write the checkpoint."""
+        plan, program, previous = self.plan, self.program, self.state
         weights = program.weights()
         if not all(np.isfinite(w).all() for w in weights):
-            raise _diverged(plan, former.epoch, float("nan"))
-        # With warm_start, a fit may record more, or less, than the one before.
-        unknown = [float("nan")] * former.epoch
+            raise _divergence_error(plan, previous.epoch, float("nan"))
+        # With warm_start, the previous fit may have recorded other metrics.
+        unknown = [float("nan")] * previous.epoch
         history = {
-            name: [*former.history.get(name, unknown), logs.get(name, float("nan"))]
-            for name in {**former.history, **logs}
+            name: [*previous.history.get(name, unknown), logs.get(name, float("nan"))]
+            for name in {**previous.history, **logs}
         }
-        state = replace(former, weights=weights, history=history)
+        state = replace(previous, weights=weights, history=history)
         if plan.validation is not None:
             score = logs["val_accuracy"], -logs["val_loss"]
             if state.best_score is None or score > state.best_score:
@@ -236,11 +236,11 @@ class _Training:
             optimizer = program.optimizer_state()
             state = replace(state, latest_weights=latest, optimizer=optimizer)
             plan.checkpoint.write(state)
-        # A single assignment: Ctrl-C finds the state before or after it.
+        # One assignment, so Ctrl-C cannot leave a state between two epochs.
         self.state = state
 
     def _finish(self):
-        """Take over the averages, and what callbacks assign at the end."""
+        """Set the final weights: the averages, or those that callbacks assign."""
         program = self.program
         program.optimizer.finalize_variable_values(program.model.trainable_variables)
         program.set_weights(program.weights())
@@ -250,39 +250,38 @@ class _Training:
     def _warn_of_interrupt(self):
         epoch = self.state.epoch
         warnings.warn(
-            f"Training was interrupted in epoch {epoch + 1} of {self.plan.epochs}: "
-            f"the estimator is as after epoch {epoch}.",
+            f"Training was interrupted in epoch {epoch + 1} of {self.plan.epochs}; the "
+            f"estimator is as after epoch {epoch}.",
             SkvisionWarning,
             stacklevel=7,
         )
 
 
-def _diverged(plan, epoch, loss):
+def _divergence_error(plan, epoch, loss):
     rate = plan.optimizer["config"].get("learning_rate")
     return TrainingDivergedError(
-        f"The loss became {loss} in epoch {epoch + 1}: the training diverged. "
-        f"Lower the 'learning_rate' (it was {rate!r}), or scale the features if they "
-        "are large."
+        f"The loss became {loss} in epoch {epoch + 1}: training diverged. Lower the "
+        f"'learning_rate' (it was {rate!r}), or scale the features if they are large."
     )
 
 
 def _evaluate(program, data, y, sample_weight):
-    """Return loss and accuracy on validation data, without dropout and penalties."""
+    """Return loss and accuracy on validation data, without dropout or penalties."""
     log_proba = log_probabilities(program.logits(data))
     losses = -log_proba[np.arange(len(y)), y]
-    hits = log_proba.argmax(axis=1) == y
+    correct = log_proba.argmax(axis=1) == y
     return {
         "val_loss": float(np.average(losses, weights=sample_weight)),
-        "val_accuracy": float(np.average(hits, weights=sample_weight)),
+        "val_accuracy": float(np.average(correct, weights=sample_weight)),
     }
 
 
 class _Callbacks:
-    """The user's Keras callbacks, and Keras' progress bar if `verbose` asks for it."""
+    """The user's Keras callbacks and, with `verbose`, Keras' progress bar."""
 
     def __init__(self, plan, program):
         self.program = program
-        self.callbacks = [_for_this_fit(c, i) for i, c in enumerate(plan.callbacks)]
+        self.callbacks = [_copy_or_create(c, i) for i, c in enumerate(plan.callbacks)]
         self.may_change_model = bool(self.callbacks)
         if plan.verbose:
             self.callbacks.append(keras.callbacks.ProgbarLogger())
@@ -298,7 +297,7 @@ class _Callbacks:
 
     def call(self, hook, *args):
         for callback in self.callbacks:
-            # The last argument is `logs`, which a callback may modify.
+            # The last argument is `logs`; a callback may modify its copy.
             getattr(callback, hook)(*args[:-1], dict(args[-1]))
         is_first_batch = hook == "on_train_batch_begin" and args[0] == 0
         is_checked = hook in ("on_train_begin", "on_epoch_begin", "on_epoch_end")
@@ -306,38 +305,41 @@ class _Callbacks:
             self._check_model()
 
     def _check_model(self):
-        """Raise if a callback changed what the traced training step cannot follow."""
+        """Raise if a callback changed something that the traced step ignores."""
         if changes := self.program.changes():
             raise ValueError(
-                f"One of the 'callbacks' changed {', '.join(changes[:3])}. The step "
-                "of the training is traced beforehand and would ignore that. Callbacks "
-                "may set the learning rate, the weights and model.stop_training. Pass "
-                "other settings of the optimizer with the 'optimizer' parameter, and "
+                f"One of the 'callbacks' changed {', '.join(changes[:3])}, which the "
+                "training step, already traced, would ignore. Callbacks may set the "
+                "learning rate (to a number), the weights and model.stop_training. Set "
+                "other options of the optimizer in the 'optimizer' parameter, and "
                 "freeze blocks with 'n_trainable_blocks' of FineTunedVGGClassifier. "
                 "For anything else, train the Keras model in 'model_' yourself."
             )
 
     def release(self):
-        """Detach the model, which other fits will use."""
+        """Detach the callbacks from the model, which other fits will use."""
         for callback in self.callbacks:
             callback.set_model(None)
 
 
-def _for_this_fit(callback, i):
-    """Return a new callback, so that no fit changes the parameters of an estimator."""
+def _copy_or_create(callback, i):
+    """Return a copy of a callback, or the result of a function or class.
+
+    So fits do not change the parameters of an estimator.
+    """
     if not isinstance(callback, keras.callbacks.Callback):
-        made = callback()
-        if isinstance(made, keras.callbacks.Callback):
-            return made
+        created = callback()
+        if isinstance(created, keras.callbacks.Callback):
+            return created
         raise ValueError(
             f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when "
-            f"called without arguments. It returned {made!r}."
+            f"called without arguments. It returned {created!r}."
         )
     try:
         return copy.deepcopy(callback)
     except Exception as error:
         raise ValueError(
-            f"callbacks[{i}], a {type(callback).__name__}, cannot be copied "
-            f"({error}), and each fit uses copies. Pass a function that returns a "
-            "new callback instead."
+            f"callbacks[{i}], a {type(callback).__name__}, cannot be copied ({error}), "
+            "but each fit uses a copy. Pass a class, or a function that returns a new "
+            "callback, instead."
         ) from error
