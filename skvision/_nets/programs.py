@@ -10,7 +10,7 @@ functions, not constants in their graphs.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 
@@ -160,10 +160,10 @@ class Program:
         n, n_rows = len(data), data.max_predict_batch
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
         batches = chunks(np.arange(n), n_rows)
-        prefetched = prefetch(data.batch, batches)
-        for indices, inputs in zip(batches, prefetched, strict=True):
-            logits = self._logits(_padded(inputs, n_rows))
-            outputs[indices] = logits.numpy()[: len(indices)]
+        with prefetch(data.batch, batches) as prefetched:
+            for indices, inputs in zip(batches, prefetched, strict=True):
+                logits = self._logits(_padded(inputs, n_rows))
+                outputs[indices] = logits.numpy()[: len(indices)]
         return outputs
 
     def _train_step_eagerly(
@@ -235,13 +235,18 @@ def build_model(network, weights, dropout):
     return builders.with_probabilities(model)
 
 
+@contextmanager
 def prefetch(make, batches):
-    """Yield `make(indices)` for each item of `batches`, prefetched in threads.
+    """Return an iterator over `make(indices)` for each item of `batches`.
 
-    So the next images are decoded and augmented while the network runs.
+    Within the block, the next images are decoded and augmented in threads while the
+    network runs.
     """
     if len(batches) == 1:
-        yield make(batches[0])
+        yield map(make, batches)
         return
-    with ThreadPoolExecutor(n_threads()) as pool:
-        yield from map_ahead(pool, make, batches, 2 * n_threads())
+    with (
+        ThreadPoolExecutor(n_threads()) as pool,
+        closing(map_ahead(pool, make, batches, 2 * n_threads())) as prefetched,
+    ):
+        yield prefetched

@@ -190,25 +190,28 @@ class _Training:
         rng = np.random.default_rng([plan.seed, SHUFFLE, epoch])
         first_seed = np.random.default_rng([plan.seed, DROPOUT, epoch]).integers(2**31)
         batches = chunks(rng.permutation(len(y)), plan.batch_size)
-        inputs = prefetch(lambda rows: data.batch(rows, (plan.seed, epoch)), batches)
+        make_batch = lambda rows: data.batch(rows, (plan.seed, epoch))  # noqa: E731
         loss = correct = n_seen = weight = 0
-        for step, rows in enumerate(batches):
-            self.callbacks.call("on_train_batch_begin", step, {})
-            batch_loss, batch_correct = self.program.train_on_batch(
-                next(inputs),
-                y[rows],
-                sample_weight[rows],
-                np.array([first_seed, step], dtype=np.int32),
-                plan.l1,
-                plan.l2,
-                n_rows=plan.batch_size,
-            )
-            if not np.isfinite(batch_loss):
-                raise _divergence_error(plan, epoch, batch_loss)
-            loss, correct = loss + batch_loss, correct + batch_correct
-            n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
-            logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
-            self.callbacks.call("on_train_batch_end", step, logs)
+        with prefetch(make_batch, batches) as prefetched:
+            for step, (rows, inputs) in enumerate(
+                zip(batches, prefetched, strict=True)
+            ):
+                self.callbacks.call("on_train_batch_begin", step, {})
+                batch_loss, batch_correct = self.program.train_on_batch(
+                    inputs,
+                    y[rows],
+                    sample_weight[rows],
+                    np.array([first_seed, step], dtype=np.int32),
+                    plan.l1,
+                    plan.l2,
+                    n_rows=plan.batch_size,
+                )
+                if not np.isfinite(batch_loss):
+                    raise _divergence_error(plan, epoch, batch_loss)
+                loss, correct = loss + batch_loss, correct + batch_correct
+                n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
+                logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
+                self.callbacks.call("on_train_batch_end", step, logs)
         return logs
 
     def _end_epoch(self, logs):

@@ -118,8 +118,9 @@ def test_two_workers_are_not_slower_than_one(cats_vs_dogs):
         f"\nGridSearchCV: n_jobs=1 {one:.0f} s, n_jobs=2 {two:.0f} s, "
         f"ratio {one / two:.2f}; scores {scores}"
     )
-    # Gradients are summed in another order with another number of threads.
-    assert other_scores == pytest.approx(scores, abs=0.05)
+    # Two workers have fewer threads, which sum gradients in another order, and these
+    # are scores after three epochs, on 120 images: the standard error is 0.045.
+    assert other_scores == pytest.approx(scores, abs=0.2)
     assert two / one <= 1.15  # the machine may be busy
 
 
