@@ -80,5 +80,5 @@ def test_faster_than_keras(cats_vs_dogs):
         f"extrapolated: {theirs_total:.0f} and {ours_total:.0f} s, ratio "
         f"{theirs_total / ours_total:.1f}"
     )
-    assert theirs / later >= 4
-    assert theirs_total / ours_total >= 3
+    assert theirs / later >= 3  # measured: 4.5
+    assert theirs_total / ours_total >= 2.5  # measured: 3.7
