@@ -133,8 +133,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Determines the initial weights, the order of the samples, dropout, the held-out
         split and the augmentation. Pass an int for the same result in each call with
         the same number of threads. With another number, gradients are summed in another
-        order: the weights differ by rounding from the first step on, and scores may
-        differ slightly. None uses NumPy's global random state; no other global state is
+        order, and the rounding makes the result differ as another seed would. None uses NumPy's global random state; no other global state is
         read or changed.
 
     verbose : int, default=0
