@@ -133,8 +133,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Determines the initial weights, the order of the samples, dropout, the held-out
         split and the augmentation. Pass an int for the same result in each call with
         the same number of threads. With another number, gradients are summed in another
-        order, and the rounding makes the result differ as another seed would. None uses NumPy's global random state; no other global state is
-        read or changed.
+        order, and the rounding makes the result differ as another seed would. None uses
+        NumPy's global random state; no other global state is read or changed.
 
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
