@@ -399,6 +399,15 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
+    def _fit(self, X, y, sample_weight, validation):
+        digest = weights_digest(self.weights)
+        if self.warm_start and hasattr(self, "_weights"):
+            digest_as_fitted(self.weights, self.weights_digest_)
+        attributes = super()._fit(X, y, sample_weight, validation)
+        # The frozen blocks of predictions must be those of the training.
+        digest_as_fitted(self.weights, digest)
+        return attributes
+
     def _check_data(self, X, *, reset):
         size, base = self._image_size(), self._base()
         images = validate_images(self, X, reset=reset)

@@ -281,7 +281,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     def _describe_network(self, data, n_outputs):
         filters = check_units("filters", self.filters)
-        return "scratch_cnn", data.image_size, filters, self.dense_units, n_outputs
+        units = int(self.dense_units)
+        return "scratch_cnn", data.image_size, filters, units, n_outputs
 
     def _predicted_views(self, data):
         return predicted_views(data, self.flip_average, self.augmenter)

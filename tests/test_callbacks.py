@@ -87,6 +87,22 @@ def test_what_is_no_callback_is_an_error(callback, message):
         head(callbacks=[callback]).fit(X, y)
 
 
+def test_class_that_needs_arguments_is_an_error():
+    X, y = data()
+    with pytest.raises(ValueError, match=r"callbacks\[0\].*without arguments"):
+        head(callbacks=[keras.callbacks.LearningRateScheduler]).fit(X, y)
+
+
+def test_callback_may_use_the_model_in_set_model():
+    class Watch(keras.callbacks.Callback):
+        def set_model(self, model):
+            self.n_layers = len(model.layers)
+            super().set_model(model)
+
+    X, y = data()
+    assert head(callbacks=[Watch]).fit(X, y).n_iter_ == 6
+
+
 def test_callback_that_cannot_be_copied_is_an_error():
     class Locked(keras.callbacks.Callback):
         lock = property(lambda self: self._lock)

@@ -23,6 +23,7 @@ from skvision import (
     ImageAugmenter,
     VGG16BottleneckTransformer,
 )
+from skvision._backbones.weights import load_vgg16_weights
 from skvision._nets import builders
 from skvision._training import loop
 from skvision._training.frozen_maps import numbers_of_views, views_of
@@ -484,3 +485,27 @@ def test_predict_with_other_weights_than_fit_raises(images, fitted):
 def test_invalid_parameters_are_named(images, parameters, message):
     with pytest.raises(ValueError, match=message):
         vgg(**parameters).fit(*images)
+
+
+def save_weights(path, scale):
+    layers = load_vgg16_weights(None)
+    arrays = {
+        f"{name}/{part}": scale * values
+        for name, pair in layers.items()
+        for part, values in zip(("kernel", "bias"), pair, strict=True)
+    }
+    np.savez(path, **arrays)
+
+
+def test_weights_that_change_during_a_fit_are_an_error(images, tmp_path):
+    X, y = images
+    path = tmp_path / "weights.npz"
+    save_weights(path, 1)
+    replace = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: save_weights(path, 0.9)
+    )
+    with pytest.raises(ValueError, match="means different weights"):
+        vgg(weights=path, callbacks=[replace]).fit(X, y)
+    classifier = vgg(weights=path, warm_start=True, epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="'weights' parameter is None, and that means"):
+        classifier.set_params(weights=None).fit(X, y)

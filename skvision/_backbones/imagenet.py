@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import h5py
@@ -19,7 +18,8 @@ import h5py
 from skvision._backbones.vgg16 import LAYER_DIGESTS, layer_digest
 from skvision._backbones.weights_files import one_line, read_file, read_onnx
 from skvision._utils.files import replacing
-from skvision.exceptions import SkvisionWarning, WeightsNotFoundError
+from skvision._utils.warning import warn
+from skvision.exceptions import WeightsNotFoundError
 
 # As in keras/src/applications/vgg16.py.
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -60,11 +60,9 @@ def load_imagenet():
 def _warn_about_damaged(damaged):
     """Warn about sources that were found but could not be used."""
     if damaged:
-        warnings.warn(
+        warn(
             "Skipped for weights='imagenet': " + "; ".join(damaged) + ". The "
             "weights came from another source; delete the damaged file.",
-            SkvisionWarning,
-            stacklevel=4,
         )
 
 

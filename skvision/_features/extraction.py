@@ -79,12 +79,12 @@ class Extraction:
                 yield from computed
 
     def fill(self):
-        """Compute what is not in the store, until that is full; read nothing."""
+        """Compute what is not in the store, until that is full; read no features."""
         rows = self._rows()
         if missing := self._missing(rows):
             with closing(self._computed(rows, list(missing))) as computed:
                 for _ in computed:
-                    if self.store.is_full:
+                    if self.store.is_full or not self.store.is_writable:
                         return
 
     def fetch(self, pairs):

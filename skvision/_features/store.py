@@ -17,7 +17,6 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-import warnings
 import weakref
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -40,7 +39,8 @@ from skvision._features.sqlite import (
     shrink_to,
     transaction,
 )
-from skvision.exceptions import FeatureStoreError, SkvisionWarning
+from skvision._utils.warning import warn
+from skvision.exceptions import FeatureStoreError
 
 _FILE_NAME = "features.sqlite3"
 # Errors of creating the folder that are not the user's mistake.
@@ -243,14 +243,28 @@ class FeatureStore:
                     " nothing uses it."
                 ) from error
 
+    @property
+    def is_writable(self):
+        """Whether new entries are stored; False after the warning that they are not."""
+        return not self._given_up
+
     def _replace_database(self):
         """Start a new file. On a full disk there is no space for a transaction."""
         query = "SELECT count(*) FROM features"
         (n_removed,) = self._connection.execute(query).fetchone()
         self._connection.close()
-        delete_database(self._path)
-        self._connection, self._refusal = open_database(self._path)
-        weakref.finalize(self, self._connection.close)
+        try:
+            delete_database(self._path)
+        except OSError as error:  # on Windows, if another process uses it
+            self._refusal = error
+        else:
+            self._connection, self._refusal = open_database(self._path)
+            weakref.finalize(self, self._connection.close)
+        if self._refusal is not None:
+            raise FeatureStoreError(
+                f"Cannot clear the feature store {self._path!r} on a full disk while"
+                f" other processes use it: {self._refusal}. End them and try again."
+            ) from self._refusal
         return n_removed
 
     @contextmanager
@@ -268,12 +282,10 @@ class FeatureStore:
         """Write nothing from now on, and warn once."""
         if not self._given_up:
             self._given_up = True
-            warnings.warn(
+            warn(
                 f"The feature store {self._path!r} cannot store new features: {error}."
                 " The result is correct, but not cached. Free space on the disk, make"
                 " the folder writable, or choose another cache_dir.",
-                SkvisionWarning,
-                stacklevel=5,  # the caller of the public method
             )
 
     def _require_writable(self):

@@ -48,8 +48,9 @@ class ImageFiles:
         """Return the digest of file `i`, read again only if the file has changed."""
         with _read_errors(self, i, self.paths[i], _CORRECT_PATH):
             version = file_version(self.paths[i])
-            if version in _digests:
-                return _digests[version]
+            digest = _digests.get(version)
+            if digest is not None:
+                return digest
             digest = content_digest(_read_regular_file(self.paths[i]))
             if version is not None and file_version(self.paths[i]) == version:
                 if len(_digests) >= _MAX_DIGESTS:

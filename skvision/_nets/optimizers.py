@@ -1,5 +1,6 @@
 """Configurations of Keras' optimizers: from a name or instance, and back."""
 
+import copy
 import json
 
 from skvision._nets.backend import keras
@@ -10,7 +11,10 @@ def optimizer_config(optimizer, learning_rate):
 
     The instance is not modified. `learning_rate`, unless None, replaces its own.
     """
-    config = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+    optimizer = keras.optimizers.get(optimizer)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError("training is in float32, whose loss needs no scale")
+    config = keras.optimizers.serialize(optimizer)
     del config["config"]["name"]  # numbered, so different for each instance
     if learning_rate is not None:
         config["config"]["learning_rate"] = float(learning_rate)
@@ -19,11 +23,12 @@ def optimizer_config(optimizer, learning_rate):
 
 def build_optimizer(config):
     try:
-        optimizer = keras.optimizers.deserialize(config)
+        # A copy, as `from_config` may modify it.
+        optimizer = keras.optimizers.deserialize(copy.deepcopy(config))
         if isinstance(optimizer, keras.optimizers.Optimizer):
             return optimizer
         raise TypeError(f"the result is {optimizer!r}")
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             "The 'optimizer' parameter cannot be created from its configuration "
             f"({error}). Custom classes must be registered with "
@@ -41,7 +46,8 @@ def optimizer_key(config):
     """Return everything that an optimizer's traced update depends on, as a key.
 
     A learning rate that is a number is not included, because it is a variable of the
-    optimizer. The class is, because users may redefine a class under the same name.
+    optimizer. The classes of the optimizer and of its parts, such as a schedule, are
+    included, because users may redefine a class under the same name.
     """
     if config is None:
         return None
@@ -49,4 +55,6 @@ def optimizer_key(config):
     if not isinstance(settings.get("learning_rate"), dict):
         settings["learning_rate"] = None
     text = json.dumps(config | {"config": settings}, sort_keys=True)
-    return text, type(build_optimizer(config)), keras.config.floatx()
+    optimizer = build_optimizer(config)
+    classes = [type(optimizer), *map(type, vars(optimizer).values())]
+    return text, tuple(classes), keras.config.floatx()

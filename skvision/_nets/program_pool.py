@@ -31,11 +31,7 @@ def acquire(network, optimizer=None):
     """
     check_usable_here()
     key = network, optimizer_key(optimizer)
-    with _lock:
-        programs = _idle.get(key, [])
-        program = programs.pop() if programs else None
-    if program is None:
-        program = Program(network, optimizer)
+    program = _pop_unmodified(key) or Program(network, optimizer)
     try:
         yield program
     finally:
@@ -48,6 +44,30 @@ def predict_logits(network, weights, data):
     with acquire(network) as program:
         program.set_weights(weights)
         return program.logits(data)
+
+
+def _pop_unmodified(key):
+    """Return an idle program, or None; drop those that were modified while idle."""
+    while True:
+        with _lock:
+            waiting = _idle.get(key)
+            if not waiting:
+                return None
+            program = waiting.pop()
+        if program.is_unmodified():  # a callback may have kept the model
+            return program
+
+
+def _pop_unmodified(key):
+    """Return an idle program, or None; drop those that were modified while idle."""
+    while True:
+        with _lock:
+            programs = _idle.get(key)
+            if not programs:
+                return None
+            program = programs.pop()
+        if program.is_unmodified():  # a callback may have kept the model
+            return program
 
 
 def _release(key, program):

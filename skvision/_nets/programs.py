@@ -15,7 +15,15 @@ from contextlib import closing, contextmanager
 import numpy as np
 
 from skvision._nets import builders
-from skvision._nets.backend import compiled, keras, on_cpu, tf, traced, xla_compiles
+from skvision._nets.backend import (
+    check_usable_here,
+    compiled,
+    keras,
+    on_cpu,
+    tf,
+    traced,
+    xla_compiles,
+)
 from skvision._nets.layers import KerasLayers, TrainedLayers
 from skvision._nets.optimizers import build_optimizer, is_keras_optimizer
 from skvision._nets.snapshot import Snapshot
@@ -38,6 +46,7 @@ class Program:
         self.optimizer = None
         if optimizer is not None:
             self._add_optimizer(optimizer)
+        self._constants = [v.numpy() for v in self.model.non_trainable_variables]
         self._snapshot = Snapshot(self.model, self.optimizer)
 
     def _add_optimizer(self, config):
@@ -134,6 +143,14 @@ class Program:
         ):
             variable.assign(value)
 
+    def reset_constants(self, dropout):
+        """Set all variables that are not trained, as callbacks may set them."""
+        for variable, value in zip(
+            self.model.non_trainable_variables, self._constants, strict=True
+        ):
+            variable.assign(value)
+        self.set_dropout(dropout)
+
     def set_dropout(self, rate):
         for layer in self.dropouts:
             layer.rate.assign(rate)
@@ -179,7 +196,8 @@ class Program:
             mean = loss / n
             if penalties is not None:
                 mean += self._penalty(penalties)
-        gradients = tape.gradient(mean, variables)
+            scaled = self.optimizer.scale_loss(mean)
+        gradients = tape.gradient(scaled, variables)
         self._update(gradients, momentum)
         return n * mean, tf.reduce_sum(sample_weight * correct)
 
@@ -227,6 +245,7 @@ def _padded(values, n_rows):
 
 def build_model(network, weights, dropout):
     """Return the network with probabilities as outputs, built from Keras' layers."""
+    check_usable_here()
     builder, *arguments = network
     build = getattr(builders, builder)
     model = build(*arguments, layer_factory=KerasLayers(dropout))

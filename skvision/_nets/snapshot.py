@@ -5,13 +5,24 @@ is trainable, its activation. If a callback changes one of them after tracing, t
 no effect on this training, but would affect the next trace.
 """
 
+from skvision._nets.backend import keras
+
 # Set by Keras during training.
 _TRANSIENT = {"_called", "history", "stop_training"}
+# Changed by using the model in a callback, for a prediction or in another model. The
+# traced step does not depend on them, but a new program would not have them.
+_HARMLESS = {
+    "_inbound_nodes",
+    "_outbound_nodes",
+    "predict_function",
+    "test_function",
+    "train_function",
+}
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Snapshot:
-    """The attributes of a model, its layers and its optimizer at one moment.
+    """The attributes of a model, its layers, optimizer and variables at one moment.
 
     Values of variables are not included, because each fit sets them.
     """
@@ -19,8 +30,9 @@ class Snapshot:
     def __init__(self, model, optimizer=None):
         self._objects = [model, *model.layers]
         self._n_layers = len(self._objects)
+        self._objects += model.variables
         if optimizer is not None:
-            self._objects.append(optimizer)
+            self._objects += [optimizer, *optimizer.variables]
         self._attributes = self._current()
 
     def is_unchanged(self):
@@ -33,7 +45,8 @@ class Snapshot:
         return [
             f"{name.lstrip('_')!r} of {self._label(i)}"
             for i, name in self._differing(self._current())
-            if not name.startswith("_self_")  # TensorFlow's bookkeeping of the others
+            if name not in _HARMLESS
+            and not name.startswith("_self_")  # TensorFlow's bookkeeping of the others
         ]
 
     def _current(self):
@@ -54,8 +67,11 @@ class Snapshot:
     def _label(self, i):
         item = self._objects[i]
         kind = type(item).__name__
+        if 0 < i < self._n_layers:
+            return f"the layer {item.name!r} ({kind})"
+        is_variable = isinstance(item, keras.Variable)
         # Names of optimizers contain a number that is not meaningful to users.
-        return f"the layer {item.name!r} ({kind})" if 0 < i < self._n_layers else kind
+        return f"the variable {item.path!r}" if is_variable else kind
 
 
 def _comparable(value):

@@ -5,13 +5,12 @@ import glob
 import hashlib
 import json
 import os
-import warnings
 import zipfile
 
 import numpy as np
 
 from skvision._utils.files import replacing
-from skvision.exceptions import SkvisionWarning
+from skvision._utils.warning import warn
 
 FORMAT = 1
 _LISTS = ("weights", "latest_weights", "optimizer", "best_weights")
@@ -62,11 +61,9 @@ class Checkpoint:
         except OSError as error:
             if not self._warned:
                 self._warned = True
-                warnings.warn(
+                warn(
                     f"The checkpoint {self.path!r} cannot be written: {error}. "
                     "Training continues without it.",
-                    SkvisionWarning,
-                    stacklevel=8,
                 )
 
     def read(self):
@@ -86,7 +83,16 @@ class Checkpoint:
                         fields[name] = [arrays[f"{name}_{i}"] for i in range(n)]
         except FileNotFoundError:
             return {}
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        # Damage to a ZIP file can raise any of these.
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            RuntimeError,
+            NotImplementedError,
+            zipfile.BadZipFile,
+        ) as error:
             raise ValueError(
                 f"The checkpoint {self.path!r} in 'checkpoint_dir' cannot be read "
                 f"({error}). Remove the file to restart this training."

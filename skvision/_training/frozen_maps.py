@@ -84,6 +84,10 @@ class FrozenMaps:
         if plain.store is None:
             plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
         plain.fill()
+        if not plain.store.is_writable:  # or each epoch would compute what is missing
+            temporary = FeatureStore.temporary(self.max_bytes)
+            plain = plain.on_images_of(plain, plain.views, temporary)
+            plain.fill()
         if seed is None or self.augmenter is None:
             return replace(self, plain=plain)
         if self.n_views is None:

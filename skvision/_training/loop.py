@@ -1,7 +1,6 @@
 """The training loop, with its settings (plan) and its state."""
 
 import copy
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +13,8 @@ from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import log_probabilities
 from skvision._training.sklearn_callbacks import NoTasks
 from skvision._utils.parallel import chunks
-from skvision.exceptions import SkvisionWarning, TrainingDivergedError
+from skvision._utils.warning import warn
+from skvision.exceptions import TrainingDivergedError
 
 # Independent streams of random numbers, derived from one seed.
 INITIAL_WEIGHTS, SHUFFLE, DROPOUT = range(3)
@@ -131,24 +131,23 @@ class _Training:
         self.plan, self.state, self.program = plan, state, program
         rate = plan.optimizer["config"].get("learning_rate")
         program.load(state, rate, plan.ema_momentum)
-        program.set_dropout(plan.dropout)
         self.callbacks = _Callbacks(plan, program)
 
     def run(self):
         """Run the epochs; return False if Ctrl-C ended them."""
         first_epoch = self.state.epoch
         try:
+            self.callbacks.attach()
             self.callbacks.call("on_train_begin", {})
             while not self._is_finished():
                 if self._run_epoch():
                     break
+            self._finish()
         except KeyboardInterrupt:
             if self.state.epoch == first_epoch and not self.state.earlier:
                 raise
             self._warn_of_interrupt()
             return False
-        else:
-            self._finish()
         finally:
             self.callbacks.release()
         return True
@@ -167,6 +166,7 @@ class _Training:
         plan.tasks.begin_epoch()
         self._set_learning_rate(epoch)
         self.callbacks.call("on_epoch_begin", epoch, {})
+        program.reset_constants(plan.dropout)  # callbacks may have set all weights
         logs = self._train_on_all_batches(epoch)
         with program.averaged_weights():
             if plan.validation is not None:
@@ -252,11 +252,9 @@ class _Training:
 
     def _warn_of_interrupt(self):
         epoch = self.state.epoch
-        warnings.warn(
+        warn(
             f"Training was interrupted in epoch {epoch + 1} of {self.plan.epochs}; the "
             f"estimator is as after epoch {epoch}.",
-            SkvisionWarning,
-            stacklevel=7,
         )
 
 
@@ -296,7 +294,10 @@ class _Callbacks:
                     "steps": -(-len(plan.data[1]) // plan.batch_size),
                 }
             )
-            callback.set_model(program.model)
+
+    def attach(self):
+        for callback in self.callbacks:
+            callback.set_model(self.program.model)
 
     def call(self, hook, *args):
         for callback in self.callbacks:
@@ -322,7 +323,8 @@ class _Callbacks:
     def release(self):
         """Detach the callbacks from the model, which other fits will use."""
         for callback in self.callbacks:
-            callback.set_model(None)
+            # Not of a subclass, which may use the model.
+            keras.callbacks.Callback.set_model(callback, None)
 
 
 def _copy_or_create(callback, i):
@@ -331,7 +333,13 @@ def _copy_or_create(callback, i):
     So fits do not change the parameters of an estimator.
     """
     if not isinstance(callback, keras.callbacks.Callback):
-        created = callback()
+        try:
+            created = callback()
+        except TypeError as error:
+            raise ValueError(
+                f"callbacks[{i}], {callback!r}, cannot be called without arguments "
+                f"({error}). Pass a callback, or a function that returns one."
+            ) from error
         if isinstance(created, keras.callbacks.Callback):
             return created
         raise ValueError(
