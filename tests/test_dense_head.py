@@ -22,7 +22,7 @@ EXPECTED_FAILED_CHECKS = {
 
 
 @parametrize_with_checks(
-    [head(hidden_units=(32,), epochs=40, batch_size=8, dropout=0.0)],
+    [head(hidden_units=(32,), epochs=12, dropout=0.0)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILED_CHECKS,
 )
 def test_scikit_learn_checks(estimator, check):

@@ -65,7 +65,15 @@ def as_numpy(value):
     return np.float32(value) if isinstance(value, float) else value
 
 
-@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow)
+        if kind is FineTunedVGGClassifier
+        else kind
+        for kind in ESTIMATORS
+    ],
+)
 def test_numpy_scalars_equal_python_numbers(kind, pixels, tmp_path):
     y = [0, 1] * 12
     X = pixels.reshape(24, -1)[:, :16].astype("float32")

@@ -133,4 +133,4 @@ def test_forked_child_raises_instead_of_hanging(fitted_head):
             os.kill(pid, signal.SIGKILL)
             pytest.fail("the child process hangs")
         time.sleep(0.05)
-    assert b"forked child" in os.read(read, 1000)
+    assert b"was forked" in os.read(read, 1000)
