@@ -111,4 +111,4 @@ def test_fork_after_importing_keras(tmp_path, method):
     lines = run_script(tmp_path, method)
     assert len(lines) == 2
     for line in lines:
-        assert line.startswith("RuntimeError: TensorFlow was started before"), line
+        assert line.startswith("RuntimeError: TensorFlow was loaded before"), line
