@@ -110,7 +110,7 @@ def test_throughput(cats_vs_dogs):
         f"\n{n} images: {n / min(ours):.1f} images/s, Keras {n / min(theirs):.1f}, "
         f"ratio {ratio:.2f}"
     )
-    assert ratio >= 0.9  # measured: 1.14
+    assert ratio >= 0.8  # measured: 1.14; 0.99 beside other work
 
 
 def test_one_image(cats_vs_dogs):
