@@ -97,8 +97,9 @@ def weights_digest(weights):
 
     Notes
     -----
-    A file is read again when its modification time, size or inode changes. A file with
-    the ImageNet weights has the digest of `"imagenet"`, whatever its format.
+    A file is read again when its modification or change time, size or inode changes,
+    and in the two seconds after a change. A file with the ImageNet weights has the
+    digest of `"imagenet"`, whatever its format.
 
     Examples
     --------

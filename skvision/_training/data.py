@@ -15,10 +15,9 @@ class Data(Protocol):
     Attributes
     ----------
     max_predict_batch : int
-        Rows of a batch in predictions; smaller batches are padded. With 4, 24 or 48
-        rows, rounding in matrix products and sums does not depend on the position of a
-        row, on any processor; with AVX2 it may in products of 8, 16 or 32 rows and in
-        sums of 12.
+        Rows of a batch in predictions; smaller batches are padded. Numbers that round
+        a row alike at any position, as measured on several processors: 4, 24 and 48 do,
+        8, 16 and 32 may not.
     """
 
     max_predict_batch: int

@@ -1,4 +1,4 @@
-"""Atomic writing of files."""
+"""Atomic writing of files, digests of their content, and versions."""
 
 import contextlib
 import os
