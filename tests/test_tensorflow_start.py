@@ -33,6 +33,11 @@ def test_first_fit_prints_nothing():
 
 
 @pytest.mark.slow
+def test_user_can_ask_for_even_less():
+    assert run(TF_CPP_MIN_LOG_LEVEL="3") == ""
+
+
+@pytest.mark.slow
 def test_user_can_ask_for_log_messages():
     assert "oneDNN" in run(TF_CPP_MIN_LOG_LEVEL="0")
 

@@ -37,7 +37,7 @@ def tensorflow_start():
     settings = {}
     if platform.machine().lower() in ("x86_64", "amd64"):
         settings["TF_ENABLE_ONEDNN_OPTS"] = "1"
-    is_quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    is_quiet = os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0"
     settings["TF_CPP_MIN_LOG_LEVEL"] = "1"  # no more lines of level INFO
     settings = {k: v for k, v in settings.items() if k not in os.environ}
     os.environ.update(settings)
