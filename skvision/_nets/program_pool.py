@@ -50,18 +50,6 @@ def _pop_unmodified(key):
     """Return an idle program, or None; drop those that were modified while idle."""
     while True:
         with _lock:
-            waiting = _idle.get(key)
-            if not waiting:
-                return None
-            program = waiting.pop()
-        if program.is_unmodified():  # a callback may have kept the model
-            return program
-
-
-def _pop_unmodified(key):
-    """Return an idle program, or None; drop those that were modified while idle."""
-    while True:
-        with _lock:
             programs = _idle.get(key)
             if not programs:
                 return None

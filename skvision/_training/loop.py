@@ -251,10 +251,10 @@ class _Training:
         self.state = replace(self.state, weights=program.latest_weights())
 
     def _warn_of_interrupt(self):
-        epoch = self.state.epoch
+        epoch, last = self.state.epoch, self.plan.epochs
         warn(
-            f"Training was interrupted in epoch {epoch + 1} of {self.plan.epochs}; the "
-            f"estimator is as after epoch {epoch}.",
+            f"Training was interrupted in epoch {min(epoch + 1, last)} of {last}; the "
+            f"estimator is as after epoch {epoch}."
         )
 
 

@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 
 _INFO_LINES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
 _NO_GPU = b"failed call to cuInit"  # logged as an error on machines without a GPU
@@ -54,10 +54,11 @@ def tensorflow_start():
 def _without_info_lines():
     """Hold back what is written to file descriptor 2, and drop lines of level INFO."""
     with ExitStack() as stack:
-        try:
+        stderr = None
+        with suppress(OSError):  # no folder to write to, or closed, as in some services
             file = stack.enter_context(tempfile.TemporaryFile())
             stderr = os.dup(2)
-        except OSError:  # no folder to write to, or closed, as in some services
+        if stderr is None:
             yield
             return
         os.dup2(file.fileno(), 2)
