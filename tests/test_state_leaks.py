@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from _heads import data, head
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skvision import FineTunedVGGClassifier, ScratchCNNClassifier
 from skvision._nets import layers, program_pool, programs
@@ -200,6 +200,10 @@ def test_model_that_a_callback_keeps_is_not_used_again(expected):
 
     keep = Keep()
     assert sgd([lambda: keep]).fit(X, y).history_ == expected
+    weights = keep.kept.get_weights()
+    assert sgd().set_params(random_state=1).fit(X, y).history_ != expected
+    for kept, before in zip(keep.kept.get_weights(), weights, strict=True):
+        assert_array_equal(kept, before)
     replace_activation(keep.kept)
     # With a penalty, the step is traced anew.
     penalized = sgd().set_params(l2=0.1).fit(X, y).history_

@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def acquire(network, optimizer=None):
+def acquire(network, optimizer=None, *, is_reusable=True):
     """Provide a program for exclusive use within the block.
 
     Parameters
@@ -28,6 +28,8 @@ def acquire(network, optimizer=None):
         Builder and arguments, as plain values.
     optimizer : dict or None, default=None
         Configuration of the optimizer; None for a program that only predicts.
+    is_reusable : bool, default=True
+        False if somebody may keep the model: later fits must not change its weights.
     """
     check_usable_here()
     key = network, optimizer_key(optimizer)
@@ -35,7 +37,7 @@ def acquire(network, optimizer=None):
     try:
         yield program
     finally:
-        if program.is_unmodified():
+        if is_reusable and program.is_unmodified():
             _release(key, program)
 
 

@@ -112,7 +112,12 @@ def train(plan, state):
     is_complete : bool
         False after Ctrl-C.
     """
-    with acquire(plan.network, plan.optimizer) as program:
+    # Copies of callbacks end with the fit, but objects behind a function may keep
+    # their model.
+    is_reusable = all(
+        isinstance(c, (type, keras.callbacks.Callback)) for c in plan.callbacks
+    )
+    with acquire(plan.network, plan.optimizer, is_reusable=is_reusable) as program:
         if state.weights is None:
             seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
             state = replace(state, weights=program.initial_weights(seeds))
