@@ -3,6 +3,7 @@
 from skvision._augmenter import ImageAugmenter
 from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
+from skvision._nets.arithmetic import COMPUTE_DTYPES, effective_dtype
 from skvision._training.base import BaseNetworkClassifier
 from skvision._training.image_data import ImageData, predicted_views
 from skvision._utils.validation import (
@@ -79,6 +80,13 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         average; training itself continues from the latest weights. 0.99 averages over
         about the last hundred steps, or the last tenth of all steps if that is fewer.
         None disables averaging.
+
+    compute_dtype : {"float32", "bfloat16", "auto"}, default="float32"
+        Data type of the convolutions. "bfloat16" is 1.4 to 1.7 times faster on
+        processors with AMX (Intel Xeon since 2023), and faster on recent GPUs, but
+        results are rounded to about 1 %. Elsewhere it is several times slower, and a
+        warning says so. "auto" uses it only where it is fast. Weights, the head and the
+        loss are always float32, as is `model_`.
 
     epochs : int, default=50
         Number of passes over the training data; with `early_stopping`, the maximum.
@@ -220,6 +228,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         "dense_units": [positive_integer],
         "augmenter": [ImageAugmenter, None],
         "flip_average": ["boolean", StrOptions({"auto"})],
+        "compute_dtype": [StrOptions(set(COMPUTE_DTYPES))],
     }
 
     def __init__(
@@ -238,6 +247,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         learning_rate=None,
         learning_rate_schedule="constant",
         ema_momentum=0.99,
+        compute_dtype="float32",
         epochs=50,
         batch_size=16,
         class_weight=None,
@@ -263,6 +273,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
         self.ema_momentum = ema_momentum
+        self.compute_dtype = compute_dtype
         self.epochs = epochs
         self.batch_size = batch_size
         self.class_weight = class_weight
@@ -286,6 +297,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     def _predicted_views(self, data):
         return predicted_views(data, self.flip_average, self.augmenter)
+
+    def _effective_dtype(self):
+        return effective_dtype(self.compute_dtype)
 
     def _image_size(self):
         smallest = 1

@@ -117,12 +117,12 @@ class Extraction:
             indices = range(len(self.images))
             return list(map_ahead(pool, self.images.digest, indices, 16))
 
-    def on_images_of(self, other, views, store=None):
-        """Return this extraction with other views, on the images of `other`."""
-        store = store or other.store
-        varied = replace(self, images=other.images, store=store, views=views)
-        vars(varied)["digests"] = other.digests
-        return varied
+    def changed(self, **attributes):
+        """Return this extraction with other views or another store."""
+        extraction = replace(self, **attributes)
+        if self.store is not None:
+            vars(extraction)["digests"] = self.digests
+        return extraction
 
     def _rows(self):
         """Return key -> (view, indices of the images that have this key)."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from skvision._backbones.vgg16 import combined_digest, layer_digest, vgg16_layers
 from skvision._backbones.weights import load_vgg16_weights
+from skvision._features.normalization import LENGTH
 from skvision._nets.backend import check_usable_here, keras, on_cpu, tf, traced
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
 
@@ -99,10 +100,13 @@ def _vgg16_blocks(x, n_blocks, layer_factory):
     return x
 
 
-def vgg16_base():
-    """Return VGG16's convolutional base, with the layer names of Keras' VGG16."""
+def vgg16_base(dtype="float32"):
+    """Return VGG16's convolutional base, with the layer names of Keras' VGG16.
+
+    `dtype` is that of the weights and the computation.
+    """
     inputs = _input((None, None, 3), "images")
-    blocks = _vgg16_blocks(inputs, N_BLOCKS, KerasLayers(dropout=0))
+    blocks = _vgg16_blocks(inputs, N_BLOCKS, KerasLayers(dropout=0, dtype=dtype))
     return keras.Model(inputs, blocks, name="vgg16")
 
 
@@ -120,11 +124,11 @@ def _to_centred_bgr(x):
     return outputs
 
 
-def vgg16_top(shape, n_blocks, preprocessing, normalize, *, layer_factory):
+def vgg16_top(shape, n_blocks, preprocessing, pooling, normalization, *, layer_factory):
     """Return the last blocks of VGG16, from the activations before them to features.
 
     With all 5 blocks the inputs are images with values 0 to 255, and are preprocessed.
-    With `normalize`, the features of each image get a Euclidean norm of 10.
+    Features are pooled and normalized as by `VGG16BottleneckTransformer`.
     """
     inputs = _input(shape, "images" if n_blocks == N_BLOCKS else "maps")
     x = inputs
@@ -132,12 +136,19 @@ def vgg16_top(shape, n_blocks, preprocessing, normalize, *, layer_factory):
         x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(x)
     elif n_blocks == N_BLOCKS:
         x = _to_centred_bgr(x)
-    x = layers.Flatten(name="flatten", **IMAGES)(
-        _vgg16_blocks(x, n_blocks, layer_factory)
-    )
-    if normalize:
-        x = layers.UnitNormalization(name="unit_norm", **FLOAT)(x)
-        x = layers.Rescaling(10, name="norm_of_10", **FLOAT)(x)
+    pool = {
+        None: layers.Flatten,
+        "avg": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+    }[pooling]
+    x = pool(name="features", **IMAGES)(_vgg16_blocks(x, n_blocks, layer_factory))
+    if normalization == "power":
+        # Near zero, the gradient of the square root would be too large.
+        x = layers.Rescaling(1, offset=1e-3, name="offset", **FLOAT)(x)
+        x = keras.ops.sqrt(x)
+    if normalization is not None:
+        x = layers.UnitNormalization(name="unit_length", **FLOAT)(x)
+        x = layers.Rescaling(LENGTH, name="length", **FLOAT)(x)
     return keras.Model(inputs, x, name="vgg16_top")
 
 
@@ -154,7 +165,7 @@ def fine_tuned_vgg(top, hidden_units, n_outputs, *, layer_factory):
 
 
 @functools.lru_cache(maxsize=2)
-def _vgg16(weights, digest):
+def _vgg16(weights, digest, dtype="float32"):
     """Return the base with `weights`; the cache distinguishes files by `digest`."""
     arrays = load_vgg16_weights(weights)
     loaded = combined_digest(layer_digest(*layer) for layer in arrays.items())
@@ -163,7 +174,7 @@ def _vgg16(weights, digest):
             f"The file in the 'weights' parameter, {weights!r}, changed while it was "
             "read. Call again when no process writes to it."
         )
-    base = vgg16_base()
+    base = vgg16_base(dtype)
     for name, (kernel, bias) in arrays.items():
         base.get_layer(name).set_weights([kernel, bias])
     return base
@@ -185,13 +196,14 @@ POOLING = {
 
 
 @functools.lru_cache(maxsize=16)
-def _traced_extractor(weights, digest, layer, pooling, preprocessing):
-    base = _vgg16(weights, digest)
+def _traced_extractor(weights, digest, layer, pooling, preprocessing, dtype):
+    base = _vgg16(weights, digest, dtype)
     network = keras.Model(base.input, base.get_layer(layer).output)
 
     def extract(images):
         images = _preprocess(tf.cast(images, tf.float32), preprocessing)
-        return POOLING[pooling](network(images, training=False))
+        maps = network(images, training=False)
+        return POOLING[pooling](tf.cast(maps, tf.float32))
 
     return traced(extract)
 
@@ -201,10 +213,10 @@ def vgg16_weights(weights, digest):
     return [v.numpy() for v in _vgg16(weights, digest).trainable_variables]
 
 
-def vgg16_extractor(weights, digest, layer, pooling, preprocessing):
+def vgg16_extractor(weights, digest, layer, pooling, preprocessing, dtype):
     """Return a function from uint8 images (n, height, width, 3) to features (n, d)."""
     check_usable_here()
-    extract = _traced_extractor(weights, digest, layer, pooling, preprocessing)
+    extract = _traced_extractor(weights, digest, layer, pooling, preprocessing, dtype)
     return lambda images: extract(images).numpy()
 
 

@@ -12,10 +12,14 @@ IMAGES = {"dtype": "float32", "data_format": "channels_last"}
 
 
 class KerasLayers:
-    """Factory of standard Keras layers."""
+    """Factory of standard Keras layers.
 
-    def __init__(self, dropout):
+    `dtype` is that of convolutions and pooling; everything else is float32.
+    """
+
+    def __init__(self, dropout, dtype="float32"):
         self.rate = dropout
+        self.images = {"dtype": dtype, "data_format": "channels_last"}
 
     def dense(self, units, name, activation=None):
         return keras.layers.Dense(
@@ -33,20 +37,25 @@ class KerasLayers:
             activation="relu",
             kernel_initializer="zeros",
             name=name,
-            **IMAGES,
+            **self.images,
         )
 
     def pooled_convolution(self, filters, name, pool_name, padding):
         """Return a 3 x 3 convolution with ReLU, followed by 2 x 2 max pooling."""
         convolve = self.convolution(filters, name, padding)
-        pool = keras.layers.MaxPooling2D(2, name=pool_name, **IMAGES)
+        pool = keras.layers.MaxPooling2D(2, name=pool_name, **self.images)
         return lambda x: pool(convolve(x))
 
 
 class TrainedLayers(KerasLayers):
-    """Factory of the layers of a `Program`, with the two faster ones."""
+    """Factory of the layers of a `Program`, with the two faster ones.
 
-    def __init__(self):
+    With the dtype "bfloat16" weights and their updates are float32, and cast for each
+    convolution.
+    """
+
+    def __init__(self, dtype="float32"):
+        super().__init__(None, "mixed_bfloat16" if dtype == "bfloat16" else dtype)
         self.dropouts = []
 
     def dropout(self, name):
@@ -56,7 +65,7 @@ class TrainedLayers(KerasLayers):
     def pooled_convolution(self, filters, name, pool_name, padding):
         if not (on_cpu() and xla_compiles()):
             return super().pooled_convolution(filters, name, pool_name, padding)
-        return PooledConvolution(filters, name, padding)
+        return PooledConvolution(filters, name, padding, self.images["dtype"])
 
 
 class Dropout(keras.layers.Layer):
@@ -96,16 +105,15 @@ class PooledConvolution(keras.layers.Layer):
     convolutions; TensorFlow's gradient of max pooling is slow on a CPU.
     """
 
-    def __init__(self, filters, name, padding):
-        super().__init__(name=name, dtype="float32")
+    def __init__(self, filters, name, padding, dtype):
+        super().__init__(name=name, dtype=dtype)
         self.filters = filters
         self.padding = padding.upper()
 
     def build(self, input_shape):
-        weight = {"dtype": "float32", "initializer": "zeros"}
         shape = (3, 3, input_shape[-1], self.filters)
-        self.kernel = self.add_weight(shape=shape, name="kernel", **weight)
-        self.bias = self.add_weight(shape=(self.filters,), name="bias", **weight)
+        self.kernel = self.add_weight(shape, "zeros", name="kernel")
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
 
     def compute_output_shape(self, input_shape):
         border = 2 if self.padding == "VALID" else 0
@@ -135,7 +143,9 @@ class PooledConvolution(keras.layers.Layer):
 
             return outputs, gradients
 
-        return convolve_and_pool(inputs, self.kernel.value, self.bias.value)
+        dtype = self.compute_dtype
+        kernel, bias = (tf.cast(w.value, dtype) for w in (self.kernel, self.bias))
+        return convolve_and_pool(inputs, kernel, bias)
 
 
 @compiled
@@ -169,10 +179,12 @@ def _max_pool_gradients(gradient, position, size):
     n, half_height, half_width, channels = gradient.shape
     in_window = tf.reshape(tf.constant([0, 1, 2, 3], tf.int8), (1, 1, 2, 1, 2, 1))
     grad_maps = tf.where(
-        position[:, :, None, :, None] == in_window, gradient[:, :, None, :, None], 0.0
+        position[:, :, None, :, None] == in_window,
+        gradient[:, :, None, :, None],
+        tf.zeros((), gradient.dtype),
     )
     grad_maps = tf.reshape(grad_maps, (n, 2 * half_height, 2 * half_width, channels))
     height, width = size
     padding = [(0, 0), (0, height % 2), (0, width % 2), (0, 0)]
-    grad_bias = tf.reduce_sum(tf.where(position >= 0, gradient, 0.0), axis=(0, 1, 2))
-    return tf.pad(grad_maps, padding), grad_bias
+    grad_bias = tf.where(position >= 0, gradient, tf.zeros((), gradient.dtype))
+    return tf.pad(grad_maps, padding), tf.reduce_sum(grad_bias, axis=(0, 1, 2))

@@ -19,7 +19,7 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def acquire(network, optimizer=None, *, is_reusable=True):
+def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
     """Provide a program for exclusive use within the block.
 
     Parameters
@@ -28,12 +28,14 @@ def acquire(network, optimizer=None, *, is_reusable=True):
         Builder and arguments, as plain values.
     optimizer : dict or None, default=None
         Configuration of the optimizer; None for a program that only predicts.
+    dtype : {"float32", "bfloat16"}, default="float32"
+        Of the convolutions.
     is_reusable : bool, default=True
         False if somebody may keep the model: later fits must not change its weights.
     """
     check_usable_here()
-    key = network, optimizer_key(optimizer)
-    program = _pop_unmodified(key) or Program(network, optimizer)
+    key = network, optimizer_key(optimizer), dtype
+    program = _pop_unmodified(key) or Program(network, optimizer, dtype)
     try:
         yield program
     finally:
@@ -41,9 +43,9 @@ def acquire(network, optimizer=None, *, is_reusable=True):
             _release(key, program)
 
 
-def predict_logits(network, weights, data):
+def predict_logits(network, weights, data, dtype="float32"):
     """Return the logits, of shape (n, n_outputs), of a network with `weights`."""
-    with acquire(network) as program:
+    with acquire(network, dtype=dtype) as program:
         program.set_weights(weights)
         return program.logits(data)
 

@@ -31,11 +31,14 @@ from skvision._utils.parallel import chunks, map_ahead, n_threads
 
 
 class Program:
-    """A network, its optimizer and their traced functions."""
+    """A network, its optimizer and their traced functions.
 
-    def __init__(self, network, optimizer=None):
+    `dtype`, "float32" or "bfloat16", is that of the convolutions.
+    """
+
+    def __init__(self, network, optimizer=None, dtype="float32"):
         builder, *arguments = network
-        layer_factory = TrainedLayers()
+        layer_factory = TrainedLayers(dtype)
         build = getattr(builders, builder)
         self.model = build(*arguments, layer_factory=layer_factory)
         self.dropouts = layer_factory.dropouts

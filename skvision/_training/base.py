@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skvision import __version__
+from skvision._nets.arithmetic import describe_arithmetic
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.persistence import SavedWithVersions
@@ -79,6 +80,10 @@ class BaseNetworkClassifier(
     @abstractmethod
     def _describe_network(self, data, n_outputs):
         """Return `(builder, *arguments)`, as plain values, for `data`."""
+
+    def _effective_dtype(self):
+        """Return the data type of the convolutions here and now."""
+        return "float32"
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
@@ -230,7 +235,9 @@ class BaseNetworkClassifier(
 
         return np.mean(
             [
-                predict_logits(self._network, self._weights, view)
+                predict_logits(
+                    self._network, self._weights, view, self._effective_dtype()
+                )
                 for view in self._predicted_views(data)
             ],
             axis=0,
@@ -398,6 +405,7 @@ class BaseNetworkClassifier(
         if make_tasks is not None:
             settings["tasks"] = make_tasks(state.epoch)
         parameters = {name: getattr(self, name) for name in _PLAN_PARAMETERS}
+        parameters["compute_dtype"] = self._effective_dtype()
         plan = loop.TrainingPlan(
             network=network,
             data=train,
@@ -471,7 +479,9 @@ class BaseNetworkClassifier(
 
     def _fingerprint(self, network, train, validation, state, seed):
         """Yield everything that determines the result of a training, as bytes."""
-        yield repr((__version__, network, seed, self._optimizer_config())).encode()
+        arithmetic = describe_arithmetic(self._effective_dtype())
+        settings = network, arithmetic, seed, self._optimizer_config()
+        yield repr((__version__, *settings)).encode()
         names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
         parameters = [(name, getattr(self, name)) for name in names]
         if self.learning_rate_schedule != "constant":

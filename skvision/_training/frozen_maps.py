@@ -1,6 +1,7 @@
 """Activations of the frozen blocks of VGG16, computed once for each image and view."""
 
 import functools
+import itertools
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
@@ -12,36 +13,42 @@ from skvision._training.image_data import ImageData
 
 VIEWS = 3  # random stream, in addition to those in `loop`
 
+# View name -> function from an image to the view.
+FLIPS = {
+    "plain": lambda image: image,
+    "mirrored": np.fliplr,
+    "upside down": np.flipud,
+    "turned": lambda image: image[::-1, ::-1],
+}
+
 
 @dataclass(frozen=True)
 class FrozenMaps:
     """Activations of the last frozen layer, each computed once and stored.
 
-    Data flow: image -> view (an augmented copy) -> frozen blocks -> store -> batch.
-    Each epoch of training uses one view of each image, and all views before any is
-    repeated.
+    Data flow: image -> view (a flipped or augmented copy) -> frozen blocks -> store ->
+    batch. Each epoch of training uses one view of each image, and all views before any
+    is repeated.
 
     Attributes
     ----------
-    plain : Extraction
-        Extraction from images without augmentation: for predictions, and for training
-        without an augmenter.
-    half : Extraction
-        The same with float16, for views: it takes half the space, and rounding errors
-        are small compared with the noise of dropout.
+    fixed : Extraction
+        Extraction from images as they are and flipped, `FLIPS`.
     shape : tuple of int
         Shape of the activations of an image: height, width, channels.
     augmenter : ImageAugmenter or None
     n_views : int or None
-        Number of views of each image; None for a new, unstored one in each epoch.
+        Number of random views of each image, in addition to the image and, if the
+        augmenter flips, its flipped copies; None for a new, unstored view in each
+        epoch.
     is_seeded : bool
-        Whether later fits can use the same views, so that it pays to store them.
+        Whether later fits can use the same random views, so that it pays to store them.
     indices : ndarray
         Index of the image of each sample.
     max_bytes : int or None
         Maximum size of a temporary store.
-    augmented : Extraction or None
-        Extraction of the views other than the plain image.
+    random : Extraction or None
+        Extraction from the random views.
     views : tuple of str
         Names of the views used in training.
     unstored : ImageData or None
@@ -50,16 +57,15 @@ class FrozenMaps:
         Name of the view outside training.
     """
 
-    plain: Extraction
-    half: Extraction
+    fixed: Extraction
     shape: tuple
     augmenter: object
     n_views: int | None
     is_seeded: bool
     indices: np.ndarray
     max_bytes: int | None = None
-    augmented: Extraction | None = None
-    views: tuple = ()
+    random: Extraction | None = None
+    views: tuple = ("plain",)
     unstored: ImageData | None = None
     view: str = "plain"
 
@@ -75,34 +81,32 @@ class FrozenMaps:
 
     def mirrored(self):
         """Return the data of the mirrored images, for predictions."""
-        mirrored = self.plain.on_images_of(self.plain, {"mirrored": np.fliplr})
-        return replace(self, plain=mirrored, view="mirrored")
+        return replace(self, view="mirrored")
 
     def load(self, seed=None):
         """Compute and store missing activations; with `seed`, also of the views."""
-        plain = self.plain
-        if plain.store is None:
-            plain = replace(plain, store=FeatureStore.temporary(self.max_bytes))
-        plain.fill()
-        if not plain.store.is_writable:  # or each epoch would compute what is missing
-            temporary = FeatureStore.temporary(self.max_bytes)
-            plain = plain.on_images_of(plain, plain.views, temporary)
-            plain.fill()
-        if seed is None or self.augmenter is None:
-            return replace(self, plain=plain)
-        if self.n_views is None:
-            images = plain.images, plain.image_size, plain.interpolation
-            unstored = ImageData(*images, self.augmenter).load()
-            return replace(self, plain=plain, unstored=unstored)
-        views = views_of(self.augmenter, self.n_views, seed)
-        stored = {name: view for name, view in views.items() if name != "plain"}
-        store = plain.store
-        is_random = any(isinstance(view, _View) for view in views.values())
-        if is_random and not self.is_seeded:
+        is_augmented = seed is not None and self.augmenter is not None
+        is_stored = is_augmented and self.n_views is not None
+        views = flips_of(self.augmenter) if is_stored else ("plain",)
+        fixed = self.fixed
+        if fixed.store is None:
+            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+        if not _filled(fixed, views):  # or each epoch would compute what is missing
+            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+            _filled(fixed, views)
+        loaded = replace(self, fixed=fixed, views=views)
+        if is_augmented and not is_stored:
+            images = fixed.images, fixed.image_size, fixed.interpolation
+            return replace(loaded, unstored=ImageData(*images, self.augmenter).load())
+        if not is_augmented or only_flips(self.augmenter):
+            return loaded
+        store = fixed.store
+        if not self.is_seeded:
             store = FeatureStore.temporary(self.max_bytes)
-        augmented = self.half.on_images_of(plain, stored, store)
-        augmented.fill()
-        return replace(self, plain=plain, augmented=augmented, views=tuple(views))
+        drawn = random_views(self.augmenter, self.n_views, seed)
+        random = fixed.changed(store=store, views=drawn)
+        random.fill()
+        return replace(loaded, random=random, views=(*views, *drawn))
 
     def batch(self, indices, randomness=None):
         """Return activations of shape (n, *shape); without `randomness`, no views."""
@@ -111,12 +115,12 @@ class FrozenMaps:
             maps = self._frozen(self.unstored.batch(indices, randomness))
             return maps.reshape(len(indices), *self.shape)
         views = np.repeat(self.view, len(indices))
-        if self.augmented is not None and randomness is not None:
-            names, n_images = np.array(self.views), len(self.plain.images)
+        if randomness is not None:
+            names, n_images = np.array(self.views), len(self.fixed.images)
             views = names[numbers_of_views(*randomness, len(names), n_images)[indices]]
         maps = np.empty((len(indices), *self.shape), dtype=np.float32)
-        is_plain = views == self.view
-        for extraction, some in ((self.plain, is_plain), (self.augmented, ~is_plain)):
+        for extraction in filter(None, (self.fixed, self.random)):
+            some = np.isin(views, list(extraction.views))
             if some.any():
                 pairs = list(zip(indices[some], views[some].tolist(), strict=True))
                 maps[some] = extraction.fetch(pairs).reshape(-1, *self.shape)
@@ -124,12 +128,12 @@ class FrozenMaps:
 
     def content(self):
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
-        yield repr((self.plain.settings, augmenter, self.n_views)).encode()
+        yield repr((self.fixed.settings, augmenter, self.n_views)).encode()
         for i in self.indices:
-            yield self.plain.digests[i]
+            yield self.fixed.digests[i]
 
     def _frozen(self, images):
-        network, max_rows = self.plain.load_network()
+        network, max_rows = self.fixed.load_network()
         n = len(images)
         n_rows = rows_per_pass(n, max_rows)
         images = np.pad(images, [(0, -n % n_rows), (0, 0), (0, 0), (0, 0)])
@@ -146,27 +150,37 @@ def numbers_of_views(seed, epoch, n_views, n_images):
     return rng.permuted(order, axis=1)[:, step]
 
 
-def views_of(augmenter, n_views, seed):
-    """Return view name -> function from an image to the view.
+def _filled(fixed, views):
+    """Store the flipped copies `views`; return False if the store is read-only."""
+    extraction = fixed.changed(views={name: FLIPS[name] for name in views})
+    extraction.fill()
+    return extraction.store.is_writable
 
-    An augmenter that only flips has just two views, or four.
-    """
-    params, flips = augmenter.get_params(), ("horizontal_flip", "vertical_flip")
-    ranges = {k: v for k, v in params.items() if k not in (*flips, "fill_mode", "cval")}
+
+def flips_of(augmenter):
+    """Return the names of all flipped copies that the augmenter makes."""
+    horizontally, vertically = augmenter.horizontal_flip, augmenter.vertical_flip
+    made = True, horizontally, vertically, horizontally and vertically
+    return tuple(itertools.compress(FLIPS, made))
+
+
+def only_flips(augmenter):
+    """Return whether the augmenter transforms images in no other way."""
+    ignored = "horizontal_flip", "vertical_flip", "fill_mode", "cval"
     defaults = type(augmenter)().get_params()
-    if all(value == defaults[name] for name, value in ranges.items()):
-        views = {"plain": lambda image: image}
-        if params["horizontal_flip"]:
-            views["mirrored"] = np.fliplr
-        if params["vertical_flip"]:
-            upright = dict(views)
-            views["upside down"] = np.flipud
-            if "mirrored" in upright:
-                views["turned"] = lambda image: image[::-1, ::-1]
-        return views
-    settings = f"augmented {sorted(params.items())} seed={seed}"
+    return all(
+        name in ignored or value == defaults[name]
+        for name, value in augmenter.get_params().items()
+    )
+
+
+def random_views(augmenter, n_views, seed):
+    """Return view name -> function from an image to the view."""
+    params = sorted(augmenter.get_params().items())
     return {
-        f"{settings} number={number}": _View(augmenter, seed, number)
+        f"augmented {params} seed={seed} number={number}": _View(
+            augmenter, seed, number
+        )
         for number in range(n_views)
     }
 

@@ -10,7 +10,7 @@ from skvision._nets.backend import keras
 from skvision._nets.program_pool import acquire
 from skvision._nets.programs import prefetch
 from skvision._training.checkpoint import Checkpoint
-from skvision._training.probabilities import log_probabilities
+from skvision._training.probabilities import evaluate
 from skvision._training.sklearn_callbacks import NoTasks
 from skvision._utils.parallel import chunks
 from skvision._utils.warning import warn
@@ -56,6 +56,7 @@ class TrainingPlan:
     l1: float
     l2: float
     ema_momentum: float | None
+    compute_dtype: str
     early_stopping: bool
     n_iter_no_change: int
     seed: int
@@ -117,7 +118,8 @@ def train(plan, state):
     is_reusable = all(
         isinstance(c, (type, keras.callbacks.Callback)) for c in plan.callbacks
     )
-    with acquire(plan.network, plan.optimizer, is_reusable=is_reusable) as program:
+    program = plan.network, plan.optimizer, plan.compute_dtype
+    with acquire(*program, is_reusable=is_reusable) as program:
         if state.weights is None:
             seeds = np.random.SeedSequence([plan.seed, INITIAL_WEIGHTS])
             state = replace(state, weights=program.initial_weights(seeds))
@@ -273,13 +275,8 @@ def _divergence_error(plan, epoch, loss):
 
 def _evaluate(program, data, y, sample_weight):
     """Return loss and accuracy on validation data, without dropout or penalties."""
-    log_proba = log_probabilities(program.logits(data))
-    losses = -log_proba[np.arange(len(y)), y]
-    correct = log_proba.argmax(axis=1) == y
-    return {
-        "val_loss": float(np.average(losses, weights=sample_weight)),
-        "val_accuracy": float(np.average(correct, weights=sample_weight)),
-    }
+    loss, accuracy = evaluate(program.logits(data), y, sample_weight)
+    return {"val_loss": loss, "val_accuracy": accuracy}
 
 
 class _Callbacks:

@@ -1,4 +1,4 @@
-"""Conversion of logits to probabilities."""
+"""Conversion of logits to probabilities, and their evaluation."""
 
 import numpy as np
 from scipy.special import log_softmax
@@ -19,3 +19,13 @@ def log_probabilities(logits):
 def probabilities(logits):
     """Return probabilities of shape (n, n_classes), with the dtype of `logits`."""
     return np.exp(log_probabilities(logits)).astype(logits.dtype)
+
+
+def evaluate(logits, y, sample_weight):
+    """Return the weighted means of the cross-entropy and of correct predictions."""
+    log_proba = log_probabilities(logits)
+    losses = -log_proba[np.arange(len(y)), y]
+    correct = log_proba.argmax(axis=1) == y
+    return tuple(
+        float(np.average(values, weights=sample_weight)) for values in (losses, correct)
+    )

@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
+from skvision._features.normalization import normalized
 from skvision._fine_tuned_vgg import FineTunedVGGClassifier
 from skvision._scratch_cnn import ScratchCNNClassifier
 from skvision._training.image_data import ImageData
@@ -92,21 +93,27 @@ def _ablation_cam(transformer, classifier, X, codes):
         side >> n_halvings for side in check_image_size(transformer.image_size)
     )
     extractor = clone(transformer).set_output(transform="default")
+    extractor.set_params(normalization=None)
     features = feature_maps = extractor.transform(X)
     if transformer.pooling is not None:
         feature_maps = extractor.set_params(pooling=None).transform(X)
     feature_maps = feature_maps.reshape(-1, height, width, n_channels)
     batch_size = max(1, _MAX_BATCH_BYTES // features[0].nbytes)
+
+    def scores(features):
+        rows = normalized(features.copy(), transformer.normalization)
+        return class_scores(classifier, rows)
+
     saliencies = []
     for maps, row, code in zip(feature_maps, features, codes, strict=True):
-        score = class_scores(classifier, row[np.newaxis])[0, code]
+        score = scores(row[np.newaxis])[0, code]
         weights = np.empty(n_channels, dtype=np.float32)
         for batch in chunks(np.arange(n_channels), batch_size):
             ablated = np.repeat(row[np.newaxis], len(batch), axis=0)
             # A row is (height, width, channels) flattened, or one value per channel.
             per_channel = ablated.reshape(len(batch), -1, n_channels)
             per_channel[np.arange(len(batch)), :, batch] = 0
-            weights[batch] = score - class_scores(classifier, ablated)[:, code]
+            weights[batch] = score - scores(ablated)[:, code]
         saliencies.append(maps @ weights)
     return saliencies
 
