@@ -23,6 +23,7 @@ _MODULES = {
     "estimator_checks": "skvision.estimator_checks",
     "exceptions": "skvision.exceptions",
     "plot": "skvision.plot",
+    "show_versions": "skvision._nets.versions",
 }
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "estimator_checks",
     "exceptions",
     "plot",
+    "show_versions",
 ]
 
 

@@ -57,6 +57,21 @@ def load_imagenet():
     raise WeightsNotFoundError(_not_found_message(missing + damaged, folders[-1]))
 
 
+def describe_sources():
+    """Yield (source, state) of each source, without reading the weights."""
+    for label, source in _sources(_model_folders()):
+        if source.func is _read_cached:
+            (path,) = source.args
+            yield label, "found" if path.exists() else "not found"
+        elif source.func is _from_package:
+            try:
+                yield label, "installed" if _package_path().exists() else "not found"
+            except ModuleNotFoundError as error:
+                yield label, str(error)
+        else:
+            yield label, "not tried"
+
+
 def _warn_about_damaged(damaged):
     """Warn about sources that were found but could not be used."""
     if damaged:

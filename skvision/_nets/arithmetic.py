@@ -6,6 +6,7 @@ in a store without it.
 
 import functools
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -55,15 +56,24 @@ def cpu_has_bfloat16():
     return allows_amx and "amx_bf16" in processor_features()
 
 
-@functools.cache
 def processor_features():
     """Return the instruction sets of the processor, as Linux names them."""
+    return frozenset(_cpuinfo().get("flags", "").split())
+
+
+def processor_name():
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+@functools.cache
+def _cpuinfo():
+    """Return what Linux reports of the first processor; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())
+        return {}
+    fields = [line.partition(":") for line in reversed(lines)]
+    return {name.strip(): value.strip() for name, _, value in fields}
 
 
 def _may_have_gpu():
@@ -78,10 +88,17 @@ def _gpus():
 
 def gpu_has_bfloat16():
     """Return whether all GPUs are NVIDIA's Ampere or newer."""
+    return all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in _gpu_details())
+
+
+def gpu_names():
+    return [d.get("device_name", "unknown") for d in _gpu_details()]
+
+
+def _gpu_details():
     from skvision._nets.backend import tf
 
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in _gpus()]
-    return all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
+    return [tf.config.experimental.get_device_details(gpu) for gpu in _gpus()]
 
 
 def _onednn_modes():
