@@ -28,15 +28,22 @@ PACKAGES = (
 )
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 # Prefixes of environment variables that change results, speed or where things are.
+# Not all of "TF_", because TF_VAR_ are secrets of Terraform.
 VARIABLES = (
-    "KERAS_",
-    "TF_",
-    "ONEDNN_",
+    "CUDA_VISIBLE",
     "DNNL_",
-    "OMP_",
-    "CUDA_",
-    "XLA_",
+    "KERAS_",
     "NVIDIA_TF32",
+    "OMP_",
+    "ONEDNN_",
+    "TF_CPP_",
+    "TF_ENABLE_",
+    "TF_FORCE_GPU",
+    "TF_NUM_",
+    "TF_SET_",
+    "TF_USE_",
+    "TF_XLA_",
+    "XLA_",
 )
 
 
@@ -86,14 +93,11 @@ def _hardware():
     found = arithmetic.processor_features()
     sets = [name for name in INSTRUCTION_SETS if name in found]
     yield "processor", arithmetic.processor_name()
-    yield (
-        "instruction sets",
-        ", ".join(sets) or "none of " + ", ".join(INSTRUCTION_SETS),
-    )
+    yield "of " + ", ".join(INSTRUCTION_SETS), ", ".join(sets) or "none"
     yield "CPUs", f"{joblib.cpu_count()}, of which skvision uses {n_threads()}"
     yield "GPUs", ", ".join(arithmetic.gpu_names()) or "none"
     yield 'compute_dtype="auto"', arithmetic.effective_dtype("auto")
-    yield "float32 is", arithmetic.describe_arithmetic("float32")
+    yield "arithmetic of float32", arithmetic.describe_arithmetic("float32")
 
 
 def _variables():
