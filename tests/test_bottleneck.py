@@ -25,14 +25,20 @@ from sklearn.preprocessing import StandardScaler
 from skvision import VGG16BottleneckTransformer
 from skvision._backbones.weights import load_vgg16_weights
 from skvision._bottleneck import LAYERS
+from skvision._features.normalization import normalized
 from skvision._nets import builders
 from skvision.exceptions import FeatureStoreError, ImageReadError, SkvisionWarning
 
 
 def small(**parameters):
     return VGG16BottleneckTransformer(
-        **{"weights": None, "image_size": (32, 32), "pooling": "avg"} | parameters
+        **{"weights": None, "image_size": (32, 32)} | parameters
     )
+
+
+def raw(**parameters):
+    """Return a small transformer to features that are not normalized."""
+    return small(**{"normalization": None} | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +87,7 @@ def test_features_equal_those_of_keras_applications(
         ("avg", activations.mean(axis=(1, 2))),
         ("max", activations.max(axis=(1, 2))),
     ]:
-        transformer = small(layer=layer, pooling=pooling, preprocessing=preprocessing)
+        transformer = raw(layer=layer, pooling=pooling, preprocessing=preprocessing)
         features = transformer.fit_transform(images)
         assert features.dtype == np.float32
         assert_allclose(features, expected, rtol=1e-5, atol=1e-5 * expected.max())
@@ -101,10 +107,89 @@ def test_all_layers_of_vgg16_are_accepted():
 def test_flip_average_is_the_mean_of_the_image_and_its_mirror_image(pixels):
     images = pixels[:5]
     mirrored = images[:, :, ::-1]
-    expected = (small().transform(images) + small().transform(mirrored)) / 2
-    both = small(flip_average=True).transform(images)
+    expected = (raw().transform(images) + raw().transform(mirrored)) / 2
+    both = raw(flip_average=True).transform(images)
     assert_allclose(both, expected, rtol=1e-6)
-    assert_allclose(both, small(flip_average=True).transform(mirrored), rtol=1e-6)
+    assert_allclose(both, raw(flip_average=True).transform(mirrored), rtol=1e-6)
+
+
+def reference_normalization(features, normalization):
+    """Normalize rows that are not all zeros."""
+    if normalization == "power":
+        features = np.sign(features) * np.sqrt(np.abs(features))
+    return 5 * features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("pooling", ["avg", "max", None])
+@pytest.mark.parametrize("normalization", ["power", "l2"])
+def test_normalization(pixels, normalization, pooling, dtype):
+    # A layer with several pixels, so that flattened features are more than averages.
+    settings = {"layer": "block4_pool", "pooling": pooling, "dtype": dtype}
+    features = small(**settings, normalization=normalization).transform(pixels)
+    assert features.dtype == dtype
+    unnormalized = raw(**settings).transform(pixels).astype(np.float64)
+    expected = reference_normalization(unnormalized, normalization)
+    # The smallest positive float16 is 6e-8.
+    rtol, atol = (1e-5, 0) if dtype == "float32" else (1e-3, 1e-7)
+    assert_allclose(features, expected, rtol=rtol, atol=atol)
+    assert_allclose(np.linalg.norm(features.astype(float), axis=1), 5, rtol=rtol)
+
+
+@pytest.mark.parametrize("normalization", ["power", "l2"])
+def test_normalization_of_negative_values_and_rows_of_zeros(normalization):
+    # Features are the outputs of ReLU, but the weights of a file may be anything.
+    rows = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32)
+    expected = reference_normalization(rows.astype(float), normalization)
+    rows[[0, 255, 299]] = expected[[0, 255, 299]] = 0
+    features = normalized(rows.copy(), normalization)
+    assert_allclose(features, expected, rtol=1e-5)
+    assert_array_equal(features[[0, 255, 299]], 0)
+
+
+def test_features_that_are_all_zero_stay_zero(pixels, tmp_path):
+    weights = write_weights(tmp_path / "weights.npz", scale=0.0)
+    features = small(weights=weights).transform(pixels[:3])
+    assert_array_equal(features, np.zeros((3, 512)))
+
+
+@pytest.mark.parametrize("normalization", ["power", "l2"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_normalization_of_a_row_does_not_depend_on_the_others(
+    paths, tmp_path, normalization, dtype
+):
+    cached = small(normalization=normalization, dtype=dtype, cache_dir=tmp_path)
+    # More than 8192 features, because np.einsum sums fewer in the same order anyway.
+    cached.set_params(layer="block1_pool", pooling=None)
+    features = cached.transform(paths)
+    for i in (0, 7, 23):  # from the store: the network may round a row differently
+        assert_array_equal(cached.transform(paths[i : i + 1]), features[i : i + 1])
+
+
+@pytest.mark.parametrize("pooling", ["avg", None])
+def test_normalization_is_applied_to_stored_features(
+    paths, tmp_path, count_images, pooling
+):
+    choices = ("power", "l2", None)
+    uncached = [
+        small(pooling=pooling, normalization=choice).transform(paths)
+        for choice in choices
+    ]
+    n_images = count_images()
+    for choice, expected in zip(choices, uncached, strict=True):
+        transformer = small(pooling=pooling, normalization=choice)
+        transformer.set_params(cache_dir=tmp_path / "cache")
+        assert_array_equal(transformer.transform(paths), expected)
+        assert count_images() == n_images + len(paths)
+        assert transformer.cache_info().n_entries == len(paths)
+
+
+def test_recommended_pipeline_learns(pixels):
+    brightness = pixels // 2
+    brightness[::2] //= 3
+    y = np.array(["dark", "light"] * 12)
+    model = make_pipeline(small(), LogisticRegression())
+    assert model.fit(brightness, y).score(brightness, y) == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -197,10 +282,10 @@ def write_weights(path, scale=1.0):
 
 def test_weights_are_part_of_the_cache_key(paths, tmp_path):
     other = write_weights(tmp_path / "weights.npz", scale=0.9)
-    small(cache_dir=tmp_path).transform(paths[:4])
-    features = small(cache_dir=tmp_path, weights=other).transform(paths[:4])
-    assert_array_equal(features, small(weights=other).transform(paths[:4]))
-    assert not np.allclose(features, small().transform(paths[:4]), rtol=0.1)
+    raw(cache_dir=tmp_path).transform(paths[:4])
+    features = raw(cache_dir=tmp_path, weights=other).transform(paths[:4])
+    assert_array_equal(features, raw(weights=other).transform(paths[:4]))
+    assert not np.allclose(features, raw().transform(paths[:4]), rtol=0.1)
 
 
 def test_weights_that_change_while_being_read_raise(pixels, tmp_path, monkeypatch):
@@ -226,7 +311,7 @@ keras.config.set_floatx(sys.argv[1])
 keras.config.set_image_data_format(sys.argv[2])
 keras.config.set_dtype_policy(sys.argv[3])
 features = VGG16BottleneckTransformer(
-    weights=None, image_size=(32, 32), pooling="avg").transform({paths!r})
+    weights=None, image_size=(32, 32)).transform({paths!r})
 numpy.save({str(tmp_path / "features.npy")!r}, features)
 head = DenseHeadClassifier(epochs=2, random_state=0).fit(features, [0, 1] * 12)
 print(head.predict_proba(features).sum())
@@ -246,8 +331,8 @@ print(head.predict_proba(features).sum())
 def test_float16_features_are_clipped(pixels, tmp_path):
     weights = write_weights(tmp_path / "weights.npz", scale=30.0)
     settings = {"weights": weights, "layer": "block2_pool"}
-    assert small(**settings).transform(pixels[:2]).max() > 1e5
-    assert small(**settings, dtype="float16").transform(pixels[:2]).max() == 65504
+    assert raw(**settings).transform(pixels[:2]).max() > 1e5
+    assert raw(**settings, dtype="float16").transform(pixels[:2]).max() == 65504
 
 
 def test_flip_average_reuses_stored_features(paths, tmp_path, count_images):
@@ -308,8 +393,8 @@ def test_warm_transform_does_not_start_tensorflow(paths, tmp_path):
     code = f"""
 import sys
 from skvision import VGG16BottleneckTransformer
-transformer = VGG16BottleneckTransformer(weights=None, image_size=(32, 32),
-    pooling="avg", cache_dir={str(tmp_path / "cache")!r})
+transformer = VGG16BottleneckTransformer(
+    weights=None, image_size=(32, 32), cache_dir={str(tmp_path / "cache")!r})
 print(transformer.fit_transform({paths!r}).shape, "tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -334,13 +419,13 @@ numpy.save(folder / "features.npy", transformer.transform({paths!r}))
 
 def test_weights_that_change_after_fit_raise(pixels, tmp_path):
     write_weights(tmp_path / "weights.npz")
-    transformer = small(weights=tmp_path / "weights.npz").fit(pixels)
-    assert_array_equal(transformer.transform(pixels), small().transform(pixels))
+    transformer = raw(weights=tmp_path / "weights.npz").fit(pixels)
+    assert_array_equal(transformer.transform(pixels), raw().transform(pixels))
     write_weights(tmp_path / "weights.npz", scale=0.9)
     with pytest.raises(ValueError, match=r"'weights' parameter.*weights\.npz"):
         transformer.transform(pixels)
     changed = transformer.fit(pixels).transform(pixels)
-    assert not np.allclose(changed, small().transform(pixels), rtol=0.1)
+    assert not np.allclose(changed, raw().transform(pixels), rtol=0.1)
 
 
 def test_feature_names_and_set_output(paths):
@@ -381,6 +466,8 @@ def test_clone_and_parameters():
     [
         ({"layer": "fc1"}, "'layer' parameter"),
         ({"pooling": "mean"}, "'pooling' parameter"),
+        ({"normalization": "max"}, "'normalization' parameter"),
+        ({"compute_dtype": "float16"}, "'compute_dtype' parameter"),
         ({"image_size": (16, 32)}, r"'image_size' parameter.*at least 32.*\(16, 32\)"),
         ({"image_size": (32.0, 32)}, "'image_size' parameter"),
         ({"image_size": 150}, "'image_size' parameter"),
@@ -508,7 +595,7 @@ def counting(*args):
     return run
 images = numpy.load({str(tmp_path / "images.npy")!r})
 small = VGG16BottleneckTransformer(
-    weights=None, image_size=(64, 64), pooling="avg", batch_size=4)
+    weights=None, image_size=(64, 64), batch_size=4)
 small.transform(images[:1])
 builders.vgg16_extractor = counting
 print("ready", flush=True)

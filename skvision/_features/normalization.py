@@ -1,7 +1,6 @@
 """Normalization of features, row by row."""
 
 import numpy as np
-from sklearn.preprocessing import normalize
 
 NORMALIZATIONS = ("power", "l2")
 LENGTH = 5.0  # at which scikit-learn's default C=1 is about right
@@ -20,5 +19,7 @@ def normalized(features, normalization):
         values = features[some].astype(np.float32)
         if normalization == "power":
             values = np.copysign(np.sqrt(np.abs(values)), values)
-        features[some] = LENGTH * normalize(values, copy=False)
+        # Not by scikit-learn's `normalize`, which rounds a row alone differently.
+        lengths = np.sqrt(np.square(values).sum(axis=1, keepdims=True))
+        features[some] = values * (LENGTH / np.where(lengths > 0, lengths, 1))
     return features
