@@ -22,7 +22,7 @@ CHOLLET = {
 }
 
 
-def keras_batches(folder):
+def keras_batches(folder, image_size=(150, 150)):
     """Return endless augmented batches of a folder, as in Chollet (2016)."""
     import tensorflow as tf
 
@@ -30,7 +30,7 @@ def keras_batches(folder):
         rescale=1 / 255, **CHOLLET
     )
     return generator.flow_from_directory(
-        folder, target_size=(150, 150), batch_size=16, class_mode="binary"
+        folder, target_size=image_size, batch_size=16, class_mode="binary"
     )
 
 

@@ -22,6 +22,7 @@ from skvision import VGG16BottleneckTransformer
 from skvision._backbones.weights import load_vgg16_weights
 from skvision._images.decode import decode_image
 from skvision._nets import builders
+from skvision._nets.arithmetic import effective_dtype
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
@@ -33,9 +34,9 @@ def seconds(function, *args):
     return time.perf_counter() - start
 
 
-def keras_vgg16(weights, image_size=(150, 150)):
+def keras_vgg16(weights):
     model = keras.applications.VGG16(
-        include_top=False, weights=None, input_shape=(*image_size, 3)
+        include_top=False, weights=None, input_shape=(224, 224, 3), pooling="avg"
     )
     for name, values in load_vgg16_weights(weights).items():
         model.get_layer(name).set_weights(values)
@@ -50,12 +51,13 @@ def test_features_of_photos_equal_those_of_keras(cats_vs_dogs, imagenet):
     features = transformer.transform(paths)
     pixels = np.stack(
         [
-            np.asarray(Image.open(p).resize((150, 150), Image.Resampling.BILINEAR))
+            np.asarray(Image.open(p).resize((224, 224), Image.Resampling.BILINEAR))
             for p in paths
         ]
     )
     inputs = keras.applications.vgg16.preprocess_input(pixels.astype("float32"))
-    expected = keras_vgg16("imagenet").predict(inputs, verbose=0).reshape(64, -1)
+    expected = np.sqrt(keras_vgg16("imagenet").predict(inputs, verbose=0))
+    expected *= 5 / np.linalg.norm(expected, axis=1, keepdims=True)
     error = np.abs(features - expected).max() / np.abs(expected).max()
     print(f"\nmax relative error to keras.applications.VGG16: {error:.1e}")
     assert error <= 1e-5
@@ -84,21 +86,22 @@ def test_features_do_not_depend_on_the_batch(cats_vs_dogs, tmp_path, side):
     assert max(errors) <= 1e-5
 
 
-def test_throughput(cats_vs_dogs):
-    # Keras as in its guides, fed by tf.data; both sides are warmed up.
-    n = 512
+@pytest.mark.parametrize("compute_dtype", ["float32", "auto"])
+def test_throughput(cats_vs_dogs, compute_dtype):
+    # Keras as in its guides, in float32, fed by tf.data; both sides are warmed up.
+    n = 256
     files = load_image_files(cats_vs_dogs / "train")
     model = keras_vgg16(None)
     preprocess = keras.applications.vgg16.preprocess_input
     dataset = keras.utils.image_dataset_from_directory(
         str(cats_vs_dogs / "train"),
-        image_size=(150, 150),
+        image_size=(224, 224),
         batch_size=32,
         shuffle=False,
         verbose=False,
     )
     dataset = dataset.take(n // 32).map(lambda x, y: (preprocess(x), y))
-    transformer = VGG16BottleneckTransformer(weights=None)
+    transformer = VGG16BottleneckTransformer(weights=None, compute_dtype=compute_dtype)
     ours, theirs = [], []
     model.predict(dataset.take(1), verbose=0)
     transformer.transform(files.data[:32])
@@ -106,18 +109,20 @@ def test_throughput(cats_vs_dogs):
         ours.append(seconds(transformer.transform, files.data[:n]))
         theirs.append(seconds(lambda: model.predict(dataset, verbose=0)))
     ratio = min(theirs) / min(ours)
+    dtype = effective_dtype(compute_dtype)
     print(
-        f"\n{n} images: {n / min(ours):.1f} images/s, Keras {n / min(theirs):.1f}, "
-        f"ratio {ratio:.2f}"
+        f"\n{n} images: {n / min(ours):.1f} images/s in {dtype}, Keras "
+        f"{n / min(theirs):.1f}, ratio {ratio:.2f}"
     )
-    assert ratio >= 0.8  # measured: 1.14; 0.99 beside other work
+    # Measured: FIGURE in float32, FIGURE in bfloat16; less beside other work.
+    assert ratio >= (4 if dtype == "bfloat16" else 0.8)
 
 
 def test_one_image(cats_vs_dogs):
     path = load_image_files(cats_vs_dogs / "validation").data[0]
     model = keras_vgg16(None)
     with open(path, "rb") as file:
-        pixels = decode_image(file.read(), (150, 150), "bilinear")
+        pixels = decode_image(file.read(), (224, 224), "bilinear")
     pixels = pixels[np.newaxis].astype("float32")
     transformer = VGG16BottleneckTransformer(weights=None)
     ours, theirs = [], []
@@ -236,7 +241,7 @@ def extractor(*args):
         return np.tile(images.mean(axis=(1, 2, 3), dtype="float32")[:, None], 512)
     return run
 builders.vgg16_extractor = extractor
-features = VGG16BottleneckTransformer(weights=None, pooling="avg", cache_dir=None)
+features = VGG16BottleneckTransformer(weights=None)
 features = features.transform(paths)
 # `resource.getrusage` would start at the maximum of the parent process.
 (peak,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
@@ -289,9 +294,7 @@ def test_grid_search_computes_each_image_once(
     search = GridSearchCV(
         make_pipeline(
             # Small images to save time: the count does not depend on the size.
-            VGG16BottleneckTransformer(
-                image_size=(48, 48), pooling="avg", cache_dir=tmp_path
-            ),
+            VGG16BottleneckTransformer(image_size=(48, 48), cache_dir=tmp_path),
             RidgeClassifier(),
         ),
         {"ridgeclassifier__alpha": np.logspace(-1, 6, 8)},
