@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--scheduler", help="address of a running cluster")
     parser.add_argument("--size", type=int, default=1000, help="images per partition")
     args = parser.parse_args()
-    transformer = VGG16BottleneckTransformer(pooling="avg")
+    transformer = VGG16BottleneckTransformer()
     if args.folder is None:
         paths = load_digit_images(n_per_class=10).data
         args.size = 40
@@ -81,7 +81,7 @@ def main():
 def print_costs(rate):
     """Print the estimated time and storage for a million images."""
     print(f"\na million images at {rate:.1f} images/s: {1e6 / rate / 3600:.0f} hours")
-    for n_features, setting in (512, 'pooling="avg"'), (8192, "150 x 150 pixels"):
+    for n_features, setting in (512, 'pooling="avg"'), (25088, "pooling=None"):
         for dtype in "float32", "float16":
             n_bytes = 1e6 * n_features * np.dtype(dtype).itemsize
             print(
