@@ -41,9 +41,14 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     """VGG16 with a new head and its last blocks fine-tuned.
 
     The third approach of Chollet (2016) [1]_. `fit` takes the convolutional base of
-    VGG16 with its ImageNet weights, trains a head (a small dense network) on its
-    features, and then fine-tunes: it trains the last blocks of the base and the head
-    together, with a low learning rate. It minimizes the cross-entropy.
+    VGG16 with its ImageNet weights, trains a head on its features, and then fine-tunes:
+    it trains the last blocks of the base and the head together, with a low learning
+    rate. It minimizes the cross-entropy.
+
+    By default the features and the head are those of the second approach,
+    ``make_pipeline(VGG16BottleneckTransformer(), LogisticRegression())``, so
+    fine-tuning starts at its accuracy [3]_. The settings of Chollet (2016) are an
+    example below.
 
     The blocks before those are frozen. Their activations are computed once for each
     image and each of its augmented views, and read from a store in every epoch, fold
@@ -58,9 +63,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         ``block1_conv1/bias`` and so on. None means random weights for tests, the same
         in every call.
 
-    image_size : tuple of (int, int), default=(150, 150)
+    image_size : tuple of (int, int), default=(224, 224)
         Height and width in pixels to which each image is resized. The aspect ratio is
-        not preserved.
+        not preserved. VGG16 was trained at (224, 224); (150, 150) takes half the time.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
@@ -92,30 +97,32 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         Transforms the training images in fine-tuning. The head is first trained on
         images that are not transformed.
 
-    n_augmented_views : int or None, default=4
-        Number of random views of each image, whose activations after the frozen blocks
-        are stored. Each epoch uses one of them for each image, and all are used before
-        any is repeated; as many as `epochs` give a new view in each epoch. Views depend
-        only on the content of the image, the augmenter and `random_state`. None draws a
-        new view in each epoch, as [1]_ does, and stores none. Ignored if the augmenter
-        only flips: then there are just two views (or four).
+    n_augmented_views : int or None, default=2
+        Number of random views of each image, in addition to the image itself and, if
+        the `augmenter` flips, its flipped copies. The activations of all of them after
+        the frozen blocks are stored. Each epoch uses one of them for each image, and
+        all are used before any is repeated. Random views depend only on the content of
+        the image, the augmenter and `random_state`. None draws a new view in each
+        epoch, as [1]_ does, and stores none. Ignored if the augmenter only flips.
 
     flip_average : bool or "auto", default="auto"
         Whether predictions average the logits of each image and its mirror image, which
-        takes twice the time. "auto" does so if the `augmenter` flips horizontally,
-        because then the class does not depend on orientation. Not used for validation
-        during training.
+        takes twice the time; the head is then first trained on both. "auto" does so if
+        the `augmenter` flips horizontally, because then the class does not depend on
+        orientation. Not used for validation during training.
 
     head_epochs : int, default=15
         Number of passes over the training data while only the head is trained; none
-        with `warm_start` after the first fit.
+        with `warm_start` after the first fit. Only used with `hidden_units`: without
+        them the head is fitted until it converges.
 
     epochs : int, default=4
         Number of passes over the training data in fine-tuning; with `early_stopping`,
         the maximum.
 
     head_learning_rate : float, default=1e-4
-        Learning rate of RMSprop, which trains the head alone. [1]_ uses 1e-3.
+        Learning rate of RMSprop, which trains the head alone. [1]_ uses 1e-3. Only used
+        with `hidden_units`.
 
     learning_rate : float, default=2e-4
         Learning rate of stochastic gradient descent in fine-tuning. [1]_ uses 1e-4,
@@ -234,7 +241,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "head" and "fine_tuning", each with "loss" and "accuracy" of each epoch,
         measured during training, with dropout and, in the loss, penalties; with
         validation data also "val_loss" and "val_accuracy", measured at the end of the
-        epoch.
+        epoch. Without `hidden_units`, "head" has one value of each.
 
     loss_curve_ : list of float
         ``history_["fine_tuning"]["loss"]``.
@@ -260,15 +267,15 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     Notes
     -----
-    The store takes 166 kB for each image of 150 x 150 pixels and 83 kB for each view
-    (with `n_trainable_blocks` of 1; 332 and 166 kB for 2). With `cache_dir`, images to
-    predict are stored as well: 166 kB each, twice that with `flip_average`.
+    The store takes 201 kB for each image of 224 x 224 pixels and each of its views
+    (with `n_trainable_blocks` of 1; 401 kB for 2). With `cache_dir`, images to predict
+    are stored as well: 201 kB each, twice that with `flip_average`.
 
     `early_stopping` and `callbacks` apply to fine-tuning only. `ema_momentum` applies
     to both phases; the average is reset between them.
 
     Pickles contain the trained weights, of the last blocks (28 MB for one) and of the
-    head (8 MB), without the state of the optimizer. The frozen blocks are loaded again
+    head, without the state of the optimizer. The frozen blocks are loaded again
     as the `weights` parameter says, and must not have changed.
 
     Ctrl-C ends the training with a warning. The classifier then has the weights of the
@@ -282,6 +289,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
        https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html
     .. [2] B. T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by
        averaging", SIAM Journal on Control and Optimization 30 (1992).
+    .. [3] A. Kumar, A. Raghunathan, R. Jones, T. Ma and P. Liang, "Fine-Tuning can
+       Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
+       https://arxiv.org/abs/2202.10054
 
     Examples
     --------
@@ -304,9 +314,13 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     >>> import numpy as np
     >>> classifier = FineTunedVGGClassifier(
+    ...     image_size=(150, 150),
     ...     preprocessing="rescale",
     ...     interpolation="nearest",
-    ...     normalize_features=False,
+    ...     pooling=None,
+    ...     normalization=None,
+    ...     hidden_units=(256,),
+    ...     dropout=0.5,
     ...     flip_average=False,
     ...     head_learning_rate=1e-3,
     ...     head_epochs=50,
@@ -357,7 +371,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         l2=0.0,
         n_trainable_blocks=1,
         augmenter=None,
-        n_augmented_views=4,
+        n_augmented_views=2,
         flip_average="auto",
         head_epochs=15,
         epochs=4,
@@ -504,7 +518,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         if self.hidden_units:
             head, is_complete, checkpoint = self._train_head(network, *data, seed)
         else:
-            head, is_complete, checkpoint = linear_head(*data), True, None
+            n_classes = max(2, network[-1])  # one output for two classes
+            head, is_complete, checkpoint = linear_head(*data, n_classes), True, None
         state = replace(previous, weights=blocks + head.weights, earlier=head.history)
         if validation is not None:  # fine-tuning may not improve on the head alone
             accuracy, loss = (
