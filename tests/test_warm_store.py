@@ -25,9 +25,7 @@ ZOOM = ImageAugmenter(zoom_range=0.2)
 
 
 def vgg16(**params):
-    return VGG16BottleneckTransformer(
-        weights=None, image_size=(32, 32), pooling="avg", **params
-    )
+    return VGG16BottleneckTransformer(weights=None, image_size=(32, 32), **params)
 
 
 def fine_tuned(**params):
@@ -140,7 +138,8 @@ def test_warm_transform_reads_each_value_once(pixels, tmp_path, values_read):
     [
         (ZOOM, 0, 12 * (1 + 4)),
         (ZOOM, None, 12),
-        (ImageAugmenter(horizontal_flip=True), None, 12 * 3),  # one for predictions
+        (ImageAugmenter(horizontal_flip=True), None, 12 * 2),
+        (ImageAugmenter(horizontal_flip=True, zoom_range=0.1), 0, 12 * (2 + 4)),
     ],
 )
 def test_views_that_no_other_fit_can_use_are_not_kept(
