@@ -412,6 +412,10 @@ class VGG16BottleneckTransformer(
             progress=progress,
         )
 
+    @staticmethod
+    def _from_format_1(state):
+        return {"normalization": None, "compute_dtype": "float32"} | state
+
     def __sklearn_is_fitted__(self):
         return True
 

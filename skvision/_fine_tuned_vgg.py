@@ -10,7 +10,7 @@ from skvision._augmenter import ImageAugmenter
 from skvision._backbones.vgg16 import BLOCKS
 from skvision._backbones.weights import digest_as_fitted, weights_digest
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
-from skvision._features.normalization import NORMALIZATIONS
+from skvision._features.normalization import LENGTH, NORMALIZATIONS
 from skvision._features.store import FeatureStore
 from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
@@ -124,7 +124,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         Learning rate of RMSprop, which trains the head alone. [1]_ uses 1e-3. Only used
         with `hidden_units`.
 
-    learning_rate : float, default=2e-4
+    learning_rate : float, default=1e-3
         Learning rate of stochastic gradient descent in fine-tuning. [1]_ uses 1e-4,
         with ``preprocessing="rescale"`` and features that are not normalized. With
         "imagenet" and features that are not normalized, 1e-4 is too large: activations
@@ -137,7 +137,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     momentum : float, default=0.9
         Momentum of stochastic gradient descent in fine-tuning.
 
-    ema_momentum : float or None, default=None
+    ema_momentum : float or None, default=0.99
         Momentum of an exponential moving average of the weights, updated after each
         batch [2]_. Predictions, validation and callbacks at the end of an epoch use the
         average; training itself continues from the latest weights. 0.99 averages over
@@ -327,6 +327,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     ...     epochs=50,
     ...     learning_rate=1e-4,
     ...     learning_rate_schedule="constant",
+    ...     ema_momentum=None,
     ...     augmenter=ImageAugmenter(
     ...         shear_range=np.rad2deg(0.2), zoom_range=0.2, horizontal_flip=True
     ...     ),
@@ -376,10 +377,10 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         head_epochs=15,
         epochs=4,
         head_learning_rate=1e-4,
-        learning_rate=2e-4,
+        learning_rate=1e-3,
         learning_rate_schedule="cosine",
         momentum=0.9,
-        ema_momentum=None,
+        ema_momentum=0.99,
         compute_dtype="float32",
         batch_size=16,
         cache_dir=None,
@@ -613,6 +614,22 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             weights[:n_frozen] + self._weights,
             self.dropout,
         )
+
+    @staticmethod
+    def _from_format_1(state):
+        is_normalized = state.pop("normalize_features")
+        normalization = "l2" if is_normalized else None
+        added = {"pooling": None, "normalization": normalization}
+        state |= {"compute_dtype": "float32", **added}
+        if "_network" in state:
+            builder, top, units, n_outputs = state["_network"]
+            top = *top[:-1], *added.values()
+            state["_network"] = builder, top, units, n_outputs
+            if is_normalized:  # to a length of 10, and now of LENGTH
+                weights, kernel = list(state["_weights"]), -2 * (len(units) + 1)
+                weights[kernel] = weights[kernel] * np.float32(10 / LENGTH)
+                state["_weights"] = weights
+        return state
 
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())

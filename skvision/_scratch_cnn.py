@@ -308,5 +308,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
             smallest = 2 * smallest + 2
         return check_image_size(self.image_size, smallest)
 
+    @staticmethod
+    def _from_format_1(state):
+        return {"compute_dtype": "float32"} | state
+
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())

@@ -10,7 +10,7 @@ from skvision import __version__
 from skvision.exceptions import SkvisionWarning
 
 # To be increased when fitted attributes change so that old files would be misread.
-FORMAT = 1
+FORMAT = 2
 _WRITTEN_BY = "_written_by"
 
 
@@ -33,14 +33,22 @@ class SavedWithVersions:
 
     def __setstate__(self, state):
         state = dict(state)
-        _check(type(self).__name__, state.pop(_WRITTEN_BY, {"format": None}))
+        written_by = dict(state.pop(_WRITTEN_BY, {"format": None}))
+        file_format = written_by.pop("format")
+        _check(type(self).__name__, file_format, written_by)
+        if file_format == 1:
+            state = self._from_format_1(state)
         super().__setstate__(state)
 
+    @staticmethod
+    def _from_format_1(state):
+        """Return the state of an estimator that was saved in format 1."""
+        return state
 
-def _check(name, written_by):
-    """Raise an error for another format, and warn about other versions."""
-    written_by = dict(written_by)
-    if written_by.pop("format") != FORMAT:
+
+def _check(name, file_format, written_by):
+    """Raise an error for an unknown format, and warn about other versions."""
+    if file_format not in (1, FORMAT):
         raise ValueError(
             f"This {name} was saved in a format that skvision {__version__} cannot "
             f"read (by skvision {written_by.get('skvision', 'of unknown version')}). "
