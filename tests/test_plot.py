@@ -549,9 +549,13 @@ def convnet(stripes):
     return classifier.fit(*stripes)
 
 
-def make_feature_pipeline(pooling, *steps):
+def make_feature_pipeline(pooling, *steps, normalization=None):
     vgg16 = VGG16BottleneckTransformer(
-        weights=None, image_size=(32, 32), layer="block2_pool", pooling=pooling
+        weights=None,
+        image_size=(32, 32),
+        layer="block2_pool",
+        pooling=pooling,
+        normalization=normalization,
     )
     return make_pipeline(vgg16, *steps)
 
@@ -625,10 +629,33 @@ class TestSaliencyDisplay:
         expected /= expected.max(axis=(1, 2), keepdims=True)
         assert_allclose(display.saliencies, expected, atol=1e-3)
 
+    @pytest.mark.parametrize("normalization", ["power", "l2"])
+    def test_channels_are_ablated_before_normalization(self, stripes, normalization):
+        X, y = stripes
+        model = make_feature_pipeline(
+            "avg", LogisticRegression(), normalization=normalization
+        ).fit(X, y)
+        feature_maps = make_feature_pipeline(None)[0].transform(X[:1])
+        feature_maps = feature_maps.reshape(8, 8, 128).astype(float)
+        means = feature_maps.mean(axis=(0, 1))
+        rows = np.vstack([means, means * (1 - np.eye(128))])
+        if normalization == "power":
+            rows = np.sqrt(rows)
+        rows *= 5 / np.linalg.norm(rows, axis=1, keepdims=True)
+        scores = model[-1].decision_function(rows)
+        expected = feature_maps @ (scores[0] - scores[1:])
+        for target, sign in (("left", -1), ("right", 1)):
+            display = SaliencyDisplay.from_estimator(model, X[:1], target=target)
+            saliency = np.maximum(sign * expected, 0)
+            saliency /= max(saliency.max(), 1e-9)  # 0 if nothing supports the class
+            assert_allclose(display.saliencies[0], saliency, atol=1e-3)
+
     def test_any_classifier_on_features(self, stripes):
         X, y = stripes
         forest = RandomForestClassifier(n_estimators=10, random_state=0)
-        model = make_feature_pipeline("avg", StandardScaler(), forest)
+        model = make_feature_pipeline(
+            "avg", StandardScaler(), forest, normalization="power"
+        )
         search = GridSearchCV(model, {"randomforestclassifier__max_depth": [2]}, cv=2)
         display = SaliencyDisplay.from_estimator(
             search.fit(X, y), X, n_images=2, display_labels=["links", "rechts"]
