@@ -102,10 +102,10 @@ class VGG16BottleneckTransformer(
 
     compute_dtype : {"float32", "bfloat16", "auto"}, default="float32"
         Data type of the convolutions. "bfloat16" is several times faster on processors
-        with AMX (Intel Xeon since 2023) and on recent GPUs; the features differ by
-        about 1 %, which changes no accuracy. Elsewhere it is several times slower, and
-        a warning says so. "auto" uses it only where it is fast. It is part of the keys
-        of the store.
+        with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
+        rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
+        it is several times slower, and a warning says so. "auto" uses it only where it
+        is fast. Features, losses and trained weights are always float32.
 
     batch_size : int, default=32
         Number of images whose features are read from or written to the store in one
@@ -160,8 +160,9 @@ class VGG16BottleneckTransformer(
     first image has to pass through the network; the process then takes about 0.7 GB,
     and 1.6 GB while VGG16 runs.
 
-    Keys of the store also contain modes in which a processor or GPU rounds float32 to
-    a shorter type, such as `ONEDNN_DEFAULT_FPMATH_MODE` and TensorFloat-32.
+    Keys of the store contain the data type of the computation, and modes in which a
+    processor or GPU rounds float32 to a shorter type, such as TensorFloat-32 and
+    oneDNN's `ONEDNN_DEFAULT_FPMATH_MODE`.
 
     References
     ----------

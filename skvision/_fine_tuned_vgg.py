@@ -75,15 +75,23 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         "imagenet" is what the weights were trained with: channels in the order BGR,
         minus their means over ImageNet. "rescale" divides by 255, as [1]_ does.
 
-    normalize_features : bool, default=True
-        Whether to scale the features that the head receives for each image to a
-        Euclidean norm of 10. [1]_ does not.
+    pooling : {"avg", "max"} or None, default="avg"
+        Pooling of the output of the last block: its mean or maximum over height and
+        width, one feature per channel. None flattens it, as [1]_ does.
 
-    hidden_units : sequence of int, default=(256,)
-        Number of units in each hidden layer of the head. Empty for no hidden layer.
+    normalization : {"power", "l2"} or None, default="power"
+        Normalization of the features of each image, before the head. "power" takes the
+        square root of each feature plus 0.001, and then scales to a Euclidean length of
+        5, as `VGG16BottleneckTransformer` does; "l2" only scales. [1]_ uses None.
 
-    dropout : float, default=0.5
-        Fraction of each hidden layer's outputs that is set to 0 in training.
+    hidden_units : sequence of int, default=()
+        Number of units in each hidden layer of the head; [1]_ has one layer of 256.
+        Without hidden layers the head starts as scikit-learn's `LogisticRegression` on
+        the features of the unchanged VGG16.
+
+    dropout : float, default=0.0
+        Fraction of each hidden layer's outputs that is set to 0 in training; [1]_ uses
+        0.5.
 
     l1, l2 : float, default=0.0
         Factors of the penalties on the sums of absolute and of squared weights, in all
@@ -145,11 +153,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         None disables averaging.
 
     compute_dtype : {"float32", "bfloat16", "auto"}, default="float32"
-        Data type of the convolutions. "bfloat16" is 3 to 6 times faster on
-        processors with AMX (Intel Xeon since 2023), and faster on recent GPUs, but
-        results are rounded to about 1 %. Elsewhere it is several times slower, and a
-        warning says so. "auto" uses it only where it is fast. Weights, the head and the
-        loss are always float32, as is `model_`.
+        Data type of the convolutions. "bfloat16" is several times faster on processors
+        with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
+        rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
+        it is several times slower, and a warning says so. "auto" uses it only where it
+        is fast. Features, losses and trained weights are always float32.
 
     batch_size : int, default=16
         Samples in one step of the optimizer.
