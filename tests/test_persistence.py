@@ -27,17 +27,17 @@ from skvision import (
 from skvision._utils import persistence
 from skvision.exceptions import SkvisionWarning
 
-FIRST_RELEASE = Path(__file__).parent / "data" / "format_1"
+DATA = Path(__file__).parent / "data"
 
 X = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), dtype=np.uint8)
 Y = np.array(["ant", "bee", "cow"] * 4)
 
 
 def estimators():
-    """Return small estimators of each kind, which `FIRST_RELEASE` contains."""
+    """Return small estimators of each kind, which `DATA` has for each format."""
     common = {"epochs": 1, "random_state": 0}
     vgg16 = VGG16BottleneckTransformer(
-        weights=None, image_size=(32, 32), layer="block1_pool", pooling="avg"
+        weights=None, image_size=(32, 32), layer="block1_pool"
     )
     augmenter = ImageAugmenter(rotation_range=10)
     head = DenseHeadClassifier(hidden_units=(4,), **common)
@@ -162,20 +162,40 @@ def test_unknown_format_raises(head, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_files_of_the_first_release_load(name):
+@pytest.mark.parametrize("file_format", range(1, persistence.FORMAT + 1))
+def test_files_of_all_formats_load(file_format, name):
+    folder = DATA / f"format_{file_format}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         warnings.simplefilter("ignore", SkvisionWarning)
-        loaded = joblib.load(FIRST_RELEASE / f"{name}.joblib")
-    with np.load(FIRST_RELEASE / "proba.npz") as proba:
+        loaded = joblib.load(folder / f"{name}.joblib")
+    with np.load(folder / "proba.npz") as proba:
         assert_allclose(loaded.predict_proba(X), proba[name], atol=1e-4)
     assert set(loaded.get_params()) == set(estimators()[name].get_params())
+    copy = pickle.loads(pickle.dumps(loaded))  # in the current format
+    assert_array_equal(copy.predict_proba(X), loaded.predict_proba(X))
+    loaded.fit(X, Y)  # with all parameters
+
+
+@pytest.mark.parametrize(
+    ("normalize_features", "normalization"), [(True, "l2"), (False, None)]
+)
+def test_unfitted_fine_tuned_network_of_format_1(normalize_features, normalization):
+    state = FineTunedVGGClassifier(l2=0.5).__getstate__()
+    state["_written_by"]["format"] = 1
+    for name in ("pooling", "normalization", "compute_dtype"):
+        del state[name]
+    loaded = FineTunedVGGClassifier()
+    loaded.__setstate__(state | {"normalize_features": normalize_features})
+    expected = {"l2": 0.5, "pooling": None, "normalization": normalization}
+    assert loaded.get_params() == FineTunedVGGClassifier(**expected).get_params()
 
 
 if __name__ == "__main__":  # write the files, once per format
-    FIRST_RELEASE.mkdir(parents=True)
+    FOLDER = DATA / f"format_{persistence.FORMAT}"
+    FOLDER.mkdir(parents=True)
     models = {name: model.fit(X, Y) for name, model in estimators().items()}
     for name, model in models.items():
-        joblib.dump(model, FIRST_RELEASE / f"{name}.joblib", compress=3)
+        joblib.dump(model, FOLDER / f"{name}.joblib", compress=3)
     proba = {name: model.predict_proba(X) for name, model in models.items()}
-    np.savez(FIRST_RELEASE / "proba.npz", **proba)
+    np.savez(FOLDER / "proba.npz", **proba)
