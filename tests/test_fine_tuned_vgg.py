@@ -46,7 +46,8 @@ def vgg(**parameters):
     """Return a small `FineTunedVGGClassifier` with a hidden layer."""
     defaults = {"weights": None, "image_size": (32, 32), "preprocessing": "rescale"}
     defaults |= {"hidden_units": (16,), "head_epochs": 4, "epochs": 3}
-    defaults |= {"learning_rate": 1e-3, "n_augmented_views": 2, "random_state": 0}
+    defaults |= {"learning_rate": 1e-3, "ema_momentum": None}
+    defaults |= {"n_augmented_views": 2, "random_state": 0}
     return FineTunedVGGClassifier(**defaults | parameters)
 
 
