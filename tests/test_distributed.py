@@ -71,10 +71,8 @@ SEARCHES = {
     ),
     "features": search(
         make_pipeline(
-            VGG16BottleneckTransformer(
-                weights=None, image_size=(32, 32), pooling="avg"
-            ),
-            LogisticRegression(max_iter=1000),
+            VGG16BottleneckTransformer(weights=None, image_size=(32, 32)),
+            LogisticRegression(),
         ),
         {
             "vgg16bottlenecktransformer__layer": ["block1_pool", "block2_pool"],

@@ -34,7 +34,7 @@ ESTIMATORS = {
         batch_size=4,
     ): 64,
     VGG16BottleneckTransformer(
-        weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
+        weights=None, layer="block1_pool", image_size=(32, 32)
     ): 50,
 }
 
@@ -49,6 +49,17 @@ def test_image_checks(estimator, check):
     check(estimator)
 
 
+def expected_failures(estimator):
+    """The checks that a fine-tuned network with a logistic regression fails."""
+    if not isinstance(estimator, FineTunedVGGClassifier):
+        return {}
+    reason = (
+        "The scale of weights does not matter: they are divided by their mean. But the "
+        "logistic regression is penalized less for more samples."
+    )
+    return {"check_sample_weight_two_equals_repetition": reason}
+
+
 @pytest.mark.slow
 @parametrize_with_image_checks(
     [
@@ -58,14 +69,11 @@ def test_image_checks(estimator, check):
             image_size=(32, 32),
             preprocessing="rescale",
             n_trainable_blocks=0,
-            hidden_units=(32,),
-            dropout=0.0,
-            head_epochs=60,
-            head_learning_rate=0.005,
             epochs=2,
             learning_rate=0.001,
         ),
-    ]
+    ],
+    expected_failed_checks=expected_failures,
 )
 def test_image_checks_of_networks(estimator, check):
     check(estimator)

@@ -42,7 +42,7 @@ ESTIMATORS = {
         **TRAINING,
     ): 62 + IS_1_9,
     VGG16BottleneckTransformer(
-        weights=None, layer="block1_pool", pooling="avg", image_size=(32, 32)
+        weights=None, layer="block1_pool", image_size=(32, 32)
     ): 45,
 }
 # As many checks as for the other classifier; they take minutes.
@@ -51,10 +51,6 @@ FINE_TUNED = FineTunedVGGClassifier(
     image_size=(32, 32),
     interpolation="nearest",
     n_trainable_blocks=0,
-    hidden_units=(32,),
-    dropout=0.0,
-    head_epochs=60,
-    head_learning_rate=0.001,
     epochs=2,
     learning_rate=1e-4,
     batch_size=32,
