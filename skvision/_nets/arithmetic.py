@@ -117,10 +117,9 @@ def _tensorflow_modes():
 
         if tf.config.experimental.tensor_float_32_execution_enabled():
             yield "tf32"
-    if "tensorflow" in sys.modules:  # else the user cannot have set any
-        from skvision._nets.backend import tf
-
-        options = tf.config.optimizer.get_experimental_options()
+    config = getattr(sys.modules.get("tensorflow"), "config", None)
+    if config is not None:  # else the user cannot have set any option
+        options = config.optimizer.get_experimental_options()
         for name, value in sorted(options.items()):
             if name.startswith("auto_mixed_precision") and value:
                 yield name
