@@ -109,6 +109,17 @@ def passes(monkeypatch):
     return numbers
 
 
+@pytest.fixture
+def float32_activations(monkeypatch):
+    """Do not round the activations of the frozen blocks to float16."""
+    original = FineTunedVGGClassifier._base
+    monkeypatch.setattr(
+        FineTunedVGGClassifier,
+        "_base",
+        lambda self: original(self).set_params(dtype="float32"),
+    )
+
+
 class Interrupt(keras.callbacks.Callback):
     """Interrupt the fit at the start of an epoch."""
 
@@ -130,6 +141,7 @@ def test_learns(fitted, images):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("float32_activations")
 @pytest.mark.parametrize("n_blocks", [0, 2, 5])
 @pytest.mark.parametrize("preprocessing", ["imagenet", "rescale"])
 def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
@@ -201,17 +213,6 @@ def test_flip_average_follows_the_augmenter(augmenter, n_views, fitted, images, 
     classifier = copy.copy(fitted).set_params(augmenter=augmenter)
     classifier.predict(images[0])
     assert sum(passes) == n_views * len(images[0])
-
-
-@pytest.fixture
-def float32_activations(monkeypatch):
-    """Do not round the activations of the frozen blocks to float16."""
-    original = FineTunedVGGClassifier._base
-    monkeypatch.setattr(
-        FineTunedVGGClassifier,
-        "_base",
-        lambda self: original(self).set_params(dtype="float32"),
-    )
 
 
 @pytest.mark.usefixtures("float32_activations")
