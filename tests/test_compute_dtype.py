@@ -249,6 +249,7 @@ def test_gpus(monkeypatch, capability, has_bfloat16, tensor_float_32):
 # Classifiers
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_amx")
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_training_in_bfloat16(stripes, name):
@@ -294,6 +295,7 @@ def test_scratch_cnn_learns_in_bfloat16(stripes):
     assert classifier.set_params(epochs=20).fit(X, y).score(X, y) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_amx")
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_classifiers_without_amx(stripes, name):
