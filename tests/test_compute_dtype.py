@@ -297,7 +297,9 @@ def test_scratch_cnn_learns_in_bfloat16(stripes):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_amx")
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "name", ["scratch", pytest.param("fine-tuned", marks=pytest.mark.slow)]
+)
 def test_classifiers_without_amx(stripes, name):
     X, y = stripes
     classifier = clone(CLASSIFIERS[name]).set_params(epochs=1)

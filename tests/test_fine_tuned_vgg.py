@@ -162,7 +162,9 @@ def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
     assert_allclose(again, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("normalization", ["l2", None])
+@pytest.mark.parametrize(
+    "normalization", ["l2", pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_model_can_be_saved_in_the_old_format_of_keras(images, normalization, tmp_path):
     X, y = images
     classifier = logistic(normalization=normalization).fit(X, y)
@@ -172,6 +174,7 @@ def test_model_can_be_saved_in_the_old_format_of_keras(images, normalization, tm
     assert_allclose(proba, classifier.predict_proba(X)[:, 1], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_model_loads_in_a_new_process_without_skvision(images, tmp_path):
     X, y = images[0], np.array(list("abc") * 8)
     classifier = logistic(augmenter=ZOOM, learning_rate=1e-3).fit(X, y)
@@ -271,7 +274,6 @@ def test_first_epoch_starts_from_the_second_approach(images, labels, settings):
     [
         (True, None, True),
         ("auto", ImageAugmenter(horizontal_flip=True), True),
-        ("auto", ZOOM, False),
         (False, ImageAugmenter(horizontal_flip=True), False),
     ],
 )
@@ -505,7 +507,9 @@ def test_unlimited_views_are_new_in_each_epoch(images, passes, tmp_path):
         assert store.info().n_entries == len(images[0])
 
 
-@pytest.mark.parametrize("ema_momentum", [None, 0.9])
+@pytest.mark.parametrize(
+    "ema_momentum", [0.9, pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_validation_data_and_early_stopping(images, ema_momentum):
     X, y = images
     classifier = vgg(early_stopping=True, n_iter_no_change=1, epochs=6)
@@ -593,7 +597,10 @@ def test_interrupt_while_training_the_head_keeps_the_head(images, monkeypatch):
     assert classifier.predict_proba(X).shape == (24, 2)
 
 
-@pytest.mark.parametrize(("hidden_units", "ema_momentum"), [((16,), 0.9), ((), None)])
+@pytest.mark.parametrize(
+    ("hidden_units", "ema_momentum"),
+    [((), None), pytest.param((16,), 0.9, marks=pytest.mark.slow)],
+)
 def test_interrupted_fit_resumes_from_the_checkpoint(
     images, tmp_path, hidden_units, ema_momentum
 ):
