@@ -26,7 +26,7 @@ from skvision import VGG16BottleneckTransformer
 from skvision._backbones.weights import load_vgg16_weights
 from skvision._bottleneck import LAYERS
 from skvision._features.normalization import normalized
-from skvision._nets import builders
+from skvision._nets import arithmetic, builders
 from skvision.exceptions import FeatureStoreError, ImageReadError, SkvisionWarning
 
 
@@ -388,13 +388,16 @@ def test_entries_cleared_during_transform_are_recomputed(paths, tmp_path, monkey
     assert_array_equal(transformer.transform(paths), features)
 
 
-def test_warm_transform_does_not_start_tensorflow(paths, tmp_path):
-    small(cache_dir=tmp_path / "cache").transform(paths)
+@pytest.mark.skipif(arithmetic._may_have_gpu(), reason="must ask TensorFlow for GPUs")
+@pytest.mark.parametrize("compute_dtype", ["float32", "auto"])
+def test_warm_transform_does_not_start_tensorflow(paths, tmp_path, compute_dtype):
+    settings = {"cache_dir": str(tmp_path / "cache"), "compute_dtype": compute_dtype}
+    small(**settings).transform(paths)
     code = f"""
 import sys
 from skvision import VGG16BottleneckTransformer
 transformer = VGG16BottleneckTransformer(
-    weights=None, image_size=(32, 32), cache_dir={str(tmp_path / "cache")!r})
+    weights=None, image_size=(32, 32), **{settings!r})
 print(transformer.fit_transform({paths!r}).shape, "tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
