@@ -46,6 +46,7 @@ CLASSIFIERS = {
         random_state=0,
     ),
 }
+NAMES = ["scratch", pytest.param("fine-tuned", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(autouse=True)
@@ -249,9 +250,8 @@ def test_gpus(monkeypatch, capability, has_bfloat16, tensor_float_32):
 # Classifiers
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("with_amx")
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_training_in_bfloat16(stripes, name):
     X, y = stripes
     classifier = clone(CLASSIFIERS[name])
@@ -295,11 +295,8 @@ def test_scratch_cnn_learns_in_bfloat16(stripes):
     assert classifier.set_params(epochs=20).fit(X, y).score(X, y) > 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_amx")
-@pytest.mark.parametrize(
-    "name", ["scratch", pytest.param("fine-tuned", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_classifiers_without_amx(stripes, name):
     X, y = stripes
     classifier = clone(CLASSIFIERS[name]).set_params(epochs=1)
