@@ -27,6 +27,7 @@ ENVIRONMENT = [
     "ONEDNN_MAX_CPU_ISA",
     "DNNL_MAX_CPU_ISA",
     "TF_ENABLE_ONEDNN_OPTS",
+    "NVIDIA_TF32_OVERRIDE",
 ]
 
 
@@ -244,7 +245,10 @@ def test_gpus(monkeypatch, capability, has_bfloat16, tensor_float_32):
     monkeypatch.setattr(experimental, name, lambda: tensor_float_32)
     assert effective_dtype("auto") == ("bfloat16" if has_bfloat16 else "float32")
     rounds = has_bfloat16 and tensor_float_32
-    assert describe_arithmetic("float32") == ("float32 tf32" if rounds else "float32")
+    expected = "float32 tf32" if rounds else "float32"
+    assert describe_arithmetic("float32") == expected
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert (describe_arithmetic("float32") != expected) == has_bfloat16
 
 
 # Classifiers

@@ -286,6 +286,8 @@ def test_head_is_trained_on_mirror_images_if_predictions_average_over_them(
     pipeline = second_approach()
     logits = pipeline.fit(X, y).decision_function(X)
     if is_mirrored:
+        # Both together count as one sample.
+        pipeline.set_params(logisticregression__C=0.5)
         pipeline.fit(np.concatenate([X, mirrored]), np.concatenate([y, y]))
         logits = pipeline.decision_function(X) + pipeline.decision_function(mirrored)
         logits /= 2
@@ -451,20 +453,20 @@ def test_flips_are_all_different_copies(images, flips, names):
 
 
 @pytest.mark.parametrize(
-    ("settings", "n_flips", "n_random"),
+    ("settings", "n_views", "n_flips", "n_random"),
     [
-        ({"horizontal_flip": True}, 2, 0),
-        ({"horizontal_flip": True, "vertical_flip": True}, 4, 0),
-        ({"zoom_range": 0.2}, 1, 3),
-        ({"horizontal_flip": True, "rotation_range": 5}, 2, 3),
+        ({"horizontal_flip": True}, None, 2, 0),
+        ({"horizontal_flip": True, "vertical_flip": True}, 3, 4, 0),
+        ({"zoom_range": 0.2}, 3, 1, 3),
+        ({"horizontal_flip": True, "rotation_range": 5}, 3, 2, 3),
     ],
 )
 def test_n_augmented_views_counts_random_views_only(
-    images, passes, tmp_path, settings, n_flips, n_random
+    images, passes, tmp_path, settings, n_views, n_flips, n_random
 ):
-    classifier = logistic(
-        augmenter=ImageAugmenter(**settings), n_augmented_views=3, cache_dir=tmp_path
-    )
+    augmenter = ImageAugmenter(**settings)
+    classifier = logistic(augmenter=augmenter, n_augmented_views=n_views)
+    classifier.set_params(cache_dir=tmp_path)
     for _ in "cold", "warm":
         classifier.fit(*images)
         assert sum(passes) == (n_flips + n_random) * len(images[0])
