@@ -105,7 +105,7 @@ class VGG16BottleneckTransformer(
         with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
         rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
         it is several times slower, and a warning says so. "auto" uses it only where it
-        is fast. Features, losses and trained weights are always float32.
+        is fast. Pooled features, losses and trained weights are not rounded.
 
     batch_size : int, default=32
         Number of images whose features are read from or written to the store in one

@@ -14,7 +14,7 @@ from skvision._features.normalization import LENGTH, NORMALIZATIONS
 from skvision._features.store import FeatureStore
 from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
-from skvision._nets.arithmetic import COMPUTE_DTYPES, effective_dtype
+from skvision._nets.arithmetic import COMPUTE_DTYPES
 from skvision._training.base import BaseNetworkClassifier, Start
 from skvision._training.data import ArrayData
 from skvision._training.frozen_maps import FLIPS, FrozenMaps
@@ -87,7 +87,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     hidden_units : sequence of int, default=()
         Number of units in each hidden layer of the head; [1]_ has one layer of 256.
         Without hidden layers the head starts as scikit-learn's `LogisticRegression` on
-        the features of the unchanged VGG16.
+        the features of the unchanged VGG16, whose penalty does not depend on `l1` and
+        `l2`.
 
     dropout : float, default=0.0
         Fraction of each hidden layer's outputs that is set to 0 in training; [1]_ uses
@@ -157,7 +158,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
         rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
         it is several times slower, and a warning says so. "auto" uses it only where it
-        is fast. Features, losses and trained weights are always float32.
+        is fast. Pooled features, losses and trained weights are not rounded.
 
     batch_size : int, default=16
         Samples in one step of the optimizer.
@@ -510,9 +511,6 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             self.normalization,
         )
 
-    def _effective_dtype(self):
-        return effective_dtype(self.compute_dtype)
-
     def _start(self, network, train, validation, seed):
         """Start from VGG16's weights and a head trained on its features."""
         previous = self._previous_state(network)
@@ -520,15 +518,17 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             return Start(previous)
         n_frozen, weights = self._vgg16_weights()
         blocks = weights[n_frozen:]
+        views = self._predicted_views(train[0])
         data = (
-            self._features(train, blocks, self._predicted_views(train[0])),
+            self._features(train, blocks, views),
             validation and self._features(validation, blocks, validation[:1]),
         )
         if self.hidden_units:
             head, is_complete, checkpoint = self._train_head(network, *data, seed)
         else:
             n_classes = max(2, network[-1])  # one output for two classes
-            head, is_complete, checkpoint = linear_head(*data, n_classes), True, None
+            head = linear_head(*data, n_classes, n_views=len(views))
+            is_complete, checkpoint = True, None
         state = replace(previous, weights=blocks + head.weights, earlier=head.history)
         if validation is not None:  # fine-tuning may not improve on the head alone
             accuracy, loss = (

@@ -3,7 +3,7 @@
 from skvision._augmenter import ImageAugmenter
 from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
-from skvision._nets.arithmetic import COMPUTE_DTYPES, effective_dtype
+from skvision._nets.arithmetic import COMPUTE_DTYPES
 from skvision._training.base import BaseNetworkClassifier
 from skvision._training.image_data import ImageData, predicted_views
 from skvision._utils.validation import (
@@ -86,7 +86,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
         rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
         it is several times slower, and a warning says so. "auto" uses it only where it
-        is fast. Features, losses and trained weights are always float32.
+        is fast. Pooled features, losses and trained weights are not rounded.
 
     epochs : int, default=50
         Number of passes over the training data; with `early_stopping`, the maximum.
@@ -299,9 +299,6 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
 
     def _predicted_views(self, data):
         return predicted_views(data, self.flip_average, self.augmenter)
-
-    def _effective_dtype(self):
-        return effective_dtype(self.compute_dtype)
 
     def _image_size(self):
         smallest = 1

@@ -62,7 +62,7 @@ def describe_sources():
     for label, source in _sources(_model_folders()):
         if source.func is _read_cached:
             (path,) = source.args
-            yield label, "found" if path.exists() else "not found"
+            yield label, "found" if os.path.exists(path) else "not found"
         elif source.func is _from_package:
             try:
                 yield label, "installed" if _package_path().exists() else "not found"

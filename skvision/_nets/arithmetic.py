@@ -83,7 +83,7 @@ def _may_have_gpu():
 def _gpus():
     from skvision._nets.backend import tf
 
-    return tf.config.list_physical_devices("GPU")
+    return tf.config.get_visible_devices("GPU")
 
 
 def gpu_has_bfloat16():
@@ -117,6 +117,8 @@ def _tensorflow_modes():
 
         if tf.config.experimental.tensor_float_32_execution_enabled():
             yield "tf32"
+        if override := os.environ.get("NVIDIA_TF32_OVERRIDE"):
+            yield f"nvidia_tf32_override={override}"
     config = getattr(sys.modules.get("tensorflow"), "config", None)
     if config is not None:  # else the user cannot have set any option
         options = config.optimizer.get_experimental_options()

@@ -74,8 +74,8 @@ def xla_compiles():
 
 
 def on_cpu():
-    """Return whether TensorFlow has no GPU."""
-    return not tf.config.list_physical_devices("GPU")
+    """Return whether TensorFlow has no GPU, or has been told not to use it."""
+    return not tf.config.get_visible_devices("GPU")
 
 
 def check_usable_here():

@@ -164,8 +164,8 @@ def fine_tuned_vgg(top, hidden_units, n_outputs, *, layer_factory):
     return keras.Model(base.input, x, name="fine_tuned_vgg")
 
 
-@functools.lru_cache(maxsize=2)
-def _vgg16(weights, digest, dtype="float32"):
+@functools.lru_cache(maxsize=4)
+def _vgg16(weights, digest, dtype):
     """Return the base with `weights`; the cache distinguishes files by `digest`."""
     arrays = load_vgg16_weights(weights)
     loaded = combined_digest(layer_digest(*layer) for layer in arrays.items())
@@ -210,7 +210,8 @@ def _traced_extractor(weights, digest, layer, pooling, preprocessing, dtype):
 
 def vgg16_weights(weights, digest):
     """Return all weights of the base: kernel and bias of each layer, in order."""
-    return [v.numpy() for v in _vgg16(weights, digest).trainable_variables]
+    base = _vgg16(weights, digest, "float32")
+    return [v.numpy() for v in base.trainable_variables]
 
 
 def vgg16_extractor(weights, digest, layer, pooling, preprocessing, dtype):

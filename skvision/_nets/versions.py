@@ -95,9 +95,12 @@ def _hardware():
     yield "processor", arithmetic.processor_name()
     yield "of " + ", ".join(INSTRUCTION_SETS), ", ".join(sets) or "none"
     yield "CPUs", f"{joblib.cpu_count()}, of which skvision uses {n_threads()}"
-    yield "GPUs", ", ".join(arithmetic.gpu_names()) or "none"
-    yield 'compute_dtype="auto"', arithmetic.effective_dtype("auto")
-    yield "arithmetic of float32", arithmetic.describe_arithmetic("float32")
+    try:
+        yield "GPUs", ", ".join(arithmetic.gpu_names()) or "none"
+        yield 'compute_dtype="auto"', arithmetic.effective_dtype("auto")
+        yield "arithmetic of float32", arithmetic.describe_arithmetic("float32")
+    except Exception as error:  # what does not work is what the report is about
+        yield "TensorFlow", f"{type(error).__name__}: {error}"
 
 
 def _variables():

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from skvision import __version__
-from skvision._nets.arithmetic import describe_arithmetic
+from skvision._nets.arithmetic import describe_arithmetic, effective_dtype
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.persistence import SavedWithVersions
@@ -83,7 +83,7 @@ class BaseNetworkClassifier(
 
     def _effective_dtype(self):
         """Return the data type of the convolutions here and now."""
-        return "float32"
+        return effective_dtype(getattr(self, "compute_dtype", "float32"))
 
     @with_callbacks
     @fit_context(prefer_skip_nested_validation=True)
@@ -233,11 +233,10 @@ class BaseNetworkClassifier(
         data = self._check_data(X, reset=False)
         from skvision._nets.program_pool import predict_logits
 
+        dtype = self._effective_dtype()
         return np.mean(
             [
-                predict_logits(
-                    self._network, self._weights, view, self._effective_dtype()
-                )
+                predict_logits(self._network, self._weights, view, dtype)
                 for view in self._predicted_views(data)
             ],
             axis=0,

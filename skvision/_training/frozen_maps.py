@@ -86,7 +86,9 @@ class FrozenMaps:
     def load(self, seed=None):
         """Compute and store missing activations; with `seed`, also of the views."""
         is_augmented = seed is not None and self.augmenter is not None
-        is_stored = is_augmented and self.n_views is not None
+        is_stored = is_augmented and (
+            self.n_views is not None or only_flips(self.augmenter)
+        )
         views = flips_of(self.augmenter) if is_stored else ("plain",)
         fixed = self.fixed
         if fixed.store is None:
