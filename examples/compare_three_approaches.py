@@ -3,7 +3,7 @@
 The approaches are those of F. Chollet, "Building powerful image classification models
 using very little data", 2016. FOLDER contains FOLDER/train/CLASS/*.jpg and
 FOLDER/validation/CLASS/*.jpg. With Chollet's 2000 training and 800 validation photos of
-cats and dogs the script takes ten minutes to an hour FIGURE. Without FOLDER it uses
+cats and dogs the script takes ten minutes to an hour. Without FOLDER it uses
 smaller settings and the handwritten digits included in scikit-learn, and takes a few
 minutes.
 """
