@@ -158,7 +158,7 @@ class VGG16BottleneckTransformer(
     A forward pass takes about 31 GFLOP for an image of 224 x 224 pixels. Only the
     features and a few images are in memory at any time. TensorFlow is loaded when the
     first image has to pass through the network; the process then takes about 0.7 GB,
-    and 1.6 GB while VGG16 runs.
+    and 1.9 GB while VGG16 runs.
 
     Keys of the store contain the data type of the computation, and modes in which a
     processor or GPU rounds float32 to a shorter type, such as TensorFloat-32 and
