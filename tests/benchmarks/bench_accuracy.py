@@ -43,7 +43,7 @@ def test_default_pipeline(data):
         scores[compute_dtype] = accuracy, log_loss(validation.target, proba)
     print(f"\naccuracy and log-loss of the default pipeline: {scores}")
     accuracy, loss = scores["float32"]
-    # Measured: 0.98375 and 0.0477. Rounding on other processors may change an image or two.
+    # Measured: 0.98375 and 0.0477. Rounding may change an image or two elsewhere.
     assert accuracy >= 0.982
     assert loss <= 0.05
     assert abs(scores["auto"][0] - accuracy) <= 0.003
