@@ -102,10 +102,10 @@ class VGG16BottleneckTransformer(
 
     compute_dtype : {"float32", "bfloat16", "auto"}, default="float32"
         Data type of the convolutions. "bfloat16" is several times faster on processors
-        with AMX (Intel Xeon since 2023) and faster on recent GPUs; activations are
-        rounded by about 1 %, which costs no accuracy that could be measured. Elsewhere
-        it is several times slower, and a warning says so. "auto" uses it only where it
-        is fast. Pooled features, losses and trained weights are not rounded.
+        with AMX (Intel Xeon since 2023) and faster on recent GPUs, and rounds
+        activations by about 1 %. Elsewhere it is several times slower, and a warning
+        says so. "auto" uses it only where it is fast. Pooled features, losses and
+        trained weights are not rounded.
 
     batch_size : int, default=32
         Number of images whose features are read from or written to the store in one
