@@ -6,8 +6,8 @@ the feature store, and NAME is a key of `CANDIDATES`.
 - ``fine_tuning_on_cats_vs_dogs.py FOLDER cv N CACHE NAME...`` compares candidates
   within the training images: for N of at most half of them, trained on N random images
   and evaluated on the others, four times; otherwise in a 5-fold cross-validation.
-- ``... FOLDER final N CACHE NAME SEED...`` trains one candidate on N training images
-  per seed, and evaluates it on the validation images.
+- ``... FOLDER final N CACHE NAME SEED...`` trains one candidate on N training images,
+  drawn by the seed, and evaluates it on the validation images.
 
 Each line has accuracy and cross-entropy of the second approach (features and a logistic
 regression) and of fine-tuning, on the same images.
@@ -82,7 +82,12 @@ def measure(name, cache, train, test, seed):
     for history in classifier.history_.values():
         epochs = zip(history["val_accuracy"], history["val_loss"], strict=True)
         results += list(epochs)[-classifier.epochs :]
-    print(f"    {name}, seed {seed}: {seconds:.0f} s")
+    (second, loss), (tuned, tuned_loss) = results[:2]
+    print(
+        f"    {name}, seed {seed}: {second:.4f} / {loss:.4f} -> {tuned:.4f} / "
+        f"{tuned_loss:.4f} in {seconds:.0f} s",
+        flush=True,
+    )
     return np.array(results)
 
 
@@ -130,12 +135,15 @@ def main(folder, task, n, cache, *args):
                 report(name, results[name])
         return
     name, *seeds = args
-    some = np.arange(n)
-    if n < len(y):
-        splitter = StratifiedShuffleSplit(1, train_size=n, random_state=0)
-        some = next(splitter.split(y, y))[0]
-    parts = (X[some], y[some]), (validation.data, validation.target)
-    report(name, [measure(name, cache, *parts, int(seed)) for seed in seeds])
+    results = []
+    for seed in map(int, seeds):
+        some = np.arange(n)
+        if n < len(y):
+            splitter = StratifiedShuffleSplit(1, train_size=n, random_state=seed)
+            some = next(splitter.split(y, y))[0]
+        parts = (X[some], y[some]), (validation.data, validation.target)
+        results.append(measure(name, cache, *parts, seed))
+        report(name, results)
 
 
 if __name__ == "__main__":
