@@ -23,6 +23,7 @@ _MODULES = {
     "estimator_checks": "skvision.estimator_checks",
     "exceptions": "skvision.exceptions",
     "plot": "skvision.plot",
+    "read_image": "skvision._images.reading",
     "show_versions": "skvision._nets.versions",
 }
 
@@ -37,6 +38,7 @@ __all__ = [
     "estimator_checks",
     "exceptions",
     "plot",
+    "read_image",
     "show_versions",
 ]
 

@@ -6,13 +6,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skvision._images.preview import preview_files, read_image, write_images
+from skvision._images.preview import preview_files, write_images
 from skvision._images.random_transforms import (
     N_UNIFORMS,
     check_parameters,
     draw_parameters,
     indexed_uniforms,
 )
+from skvision._images.reading import read_image
 from skvision._images.warp import FILL_MODES, check_batch, transform_images
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
@@ -311,7 +312,7 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         """
         if image_size is not None:
             image_size = check_image_size(image_size)
-        image = read_image(path, image_size)
+        image = read_image(path, image_size=image_size)
         parameters = self.draw(n_images, image.shape[:2], random_state)
         if save_to_dir is not None:
             files = preview_files(save_to_dir, save_prefix, save_format, n_images)

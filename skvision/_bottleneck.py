@@ -14,13 +14,14 @@ from skvision._backbones.weights import digest_as_fitted, weights_digest
 from skvision._features.extraction import Extraction
 from skvision._features.normalization import NORMALIZATIONS, normalized
 from skvision._features.store import FeatureStore
-from skvision._images.decode import INTERPOLATIONS
-from skvision._images.inputs import image_tags, validate_images
+from skvision._images.inputs import check_value_range, image_tags, validate_images
+from skvision._images.resize import INTERPOLATIONS, RESIZE_MODES, ImageSettings
 from skvision._nets.arithmetic import (
     COMPUTE_DTYPES,
     describe_arithmetic,
     effective_dtype,
 )
+from skvision._utils.errors import short_traceback
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     HasMethods,
@@ -31,7 +32,7 @@ from skvision._utils.validation import (
 )
 
 # Part of every key: to be incremented when a change of this package changes features.
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 _VIEWS = {"plain": lambda image: image, "mirrored": np.fliplr}
 
@@ -85,12 +86,23 @@ class VGG16BottleneckTransformer(
         so changing it runs no network.
 
     image_size : tuple of (int, int), default=(224, 224)
-        Height and width in pixels to which each image is resized. The aspect ratio is
-        not preserved. VGG16 was trained at (224, 224); (150, 150) takes half the time.
+        Height and width in pixels to which each image is resized. VGG16 was trained at
+        (224, 224); (150, 150) takes half the time.
+
+    resize_mode : {"stretch", "crop", "pad"}, default="stretch"
+        How an image of another aspect ratio is resized: "stretch" ignores the ratio,
+        "crop" keeps the largest part around the centre, and "pad" adds bars in the mean
+        colour of ImageNet.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
         Resampling filter for resizing. All except "nearest" use antialiasing.
+
+    value_range : tuple of (float, float) or None, default=None
+        The values that are black and white in grey images of more than 8 bits, such as
+        ``(0, 4095)`` for 12 bits stored in 16. Values outside are clipped. None means 0
+        and 65535 for integers and 0 and 1 for floating point, and a warning is issued
+        if images use less than a sixteenth of that.
 
     preprocessing : {"imagenet", "rescale"}, default="imagenet"
         "imagenet" is what the weights were trained with: channels in the order BGR,
@@ -213,7 +225,9 @@ class VGG16BottleneckTransformer(
         "pooling": [StrOptions({"avg", "max"}), None],
         "normalization": [StrOptions(set(NORMALIZATIONS)), None],
         "image_size": "no_validation",  # by check_image_size
+        "resize_mode": [StrOptions(set(RESIZE_MODES))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "value_range": "no_validation",  # by check_value_range
         "preprocessing": [StrOptions({"imagenet", "rescale"})],
         "flip_average": ["boolean"],
         "compute_dtype": [StrOptions(set(COMPUTE_DTYPES))],
@@ -232,7 +246,9 @@ class VGG16BottleneckTransformer(
         pooling="avg",
         normalization="power",
         image_size=(224, 224),
+        resize_mode="stretch",
         interpolation="bilinear",
+        value_range=None,
         preprocessing="imagenet",
         flip_average=False,
         compute_dtype="float32",
@@ -247,7 +263,9 @@ class VGG16BottleneckTransformer(
         self.pooling = pooling
         self.normalization = normalization
         self.image_size = image_size
+        self.resize_mode = resize_mode
         self.interpolation = interpolation
+        self.value_range = value_range
         self.preprocessing = preprocessing
         self.flip_average = flip_average
         self.compute_dtype = compute_dtype
@@ -265,7 +283,8 @@ class VGG16BottleneckTransformer(
         ----------
         X : array-like of shape (n_samples,) or (n_samples, 1), or ndarray of shape \
                 (n_samples, height, width, 3) or (n_samples, height, width)
-            Paths of the images, or the images themselves as uint8.
+            Paths of the images, or the images themselves: a uint8 array, or a list of
+            `bytes` of encoded files, Pillow images or uint8 arrays of any size.
         y : None
             Ignored, present for API consistency.
 
@@ -286,7 +305,8 @@ class VGG16BottleneckTransformer(
         ----------
         X : array-like of shape (n_samples,) or (n_samples, 1), or ndarray of shape \
                 (n_samples, height, width, 3) or (n_samples, height, width)
-            Paths of the images, or the images themselves as uint8.
+            Paths of the images, or the images themselves: a uint8 array, or a list of
+            `bytes` of encoded files, Pillow images or uint8 arrays of any size.
 
         Returns
         -------
@@ -305,6 +325,10 @@ class VGG16BottleneckTransformer(
         """
         self._validate_params()
         images = self._check_images(X, reset=False)
+        with short_traceback():
+            return normalized(self._features(images), self.normalization)
+
+    def _features(self, images):
         features = np.zeros((len(images), self._n_features()), dtype=self.dtype)
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
@@ -312,7 +336,7 @@ class VGG16BottleneckTransformer(
             with closing(extraction.stream()) as stream:
                 for indices, view_features in stream:
                     features[indices] += view_features / n_views
-        return normalized(features, self.normalization)
+        return features
 
     def cache_info(self):
         """Return the size of the store in `cache_dir`, which transformers may share.
@@ -364,8 +388,16 @@ class VGG16BottleneckTransformer(
         return check_image_size(self.image_size, smallest=2**n_halvings)
 
     def _check_images(self, X, *, reset):
-        self._check_image_size()
+        self._image_settings()
         return validate_images(self, X, reset=reset)
+
+    def _image_settings(self):
+        return ImageSettings(
+            self._check_image_size(),
+            self.interpolation,
+            self.resize_mode,
+            check_value_range(self.value_range),
+        )
 
     def _open_store(self):
         if self.cache_dir is None:
@@ -392,17 +424,16 @@ class VGG16BottleneckTransformer(
 
             return builders.progress_bar(n_rows, "image", self.verbose)
 
-        height, width = self._check_image_size()
+        image_settings = self._image_settings()
         settings = (
             f"vgg16 v{FEATURES_VERSION} weights={digest} layer={self.layer} "
             f"pooling={self.pooling} preprocessing={self.preprocessing} "
-            f"size={height}x{width} {self.interpolation} dtype={self.dtype} "
+            f"{image_settings} dtype={self.dtype} "
             f"compute={describe_arithmetic(compute_dtype)}"
         )
         return Extraction(
             images=images,
-            image_size=(height, width),
-            interpolation=self.interpolation,
+            image_settings=image_settings,
             views=_VIEWS if self.flip_average else {"plain": _VIEWS["plain"]},
             load_network=load_network,
             settings=settings,
@@ -415,7 +446,7 @@ class VGG16BottleneckTransformer(
 
     @staticmethod
     def _from_format_1(state):
-        return {"normalization": None, "compute_dtype": "float32"} | state
+        return {"normalization": None} | state
 
     def __sklearn_is_fitted__(self):
         return True

@@ -226,7 +226,7 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_data(self, X, *, reset):
+    def _check_data(self, X, *, reset, name="X"):
         # float16 features are not converted as a whole, but batch by batch.
         dtypes = [np.float32, np.float16]
         try:

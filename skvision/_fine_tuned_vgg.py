@@ -12,8 +12,8 @@ from skvision._backbones.weights import digest_as_fitted, weights_digest
 from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
 from skvision._features.normalization import LENGTH, NORMALIZATIONS
 from skvision._features.store import FeatureStore
-from skvision._images.decode import INTERPOLATIONS
 from skvision._images.inputs import image_tags, validate_images
+from skvision._images.resize import INTERPOLATIONS, RESIZE_MODES
 from skvision._nets.arithmetic import COMPUTE_DTYPES
 from skvision._training.base import BaseNetworkClassifier, Start
 from skvision._training.data import ArrayData
@@ -64,12 +64,23 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         in every call.
 
     image_size : tuple of (int, int), default=(224, 224)
-        Height and width in pixels to which each image is resized. The aspect ratio is
-        not preserved. VGG16 was trained at (224, 224); (150, 150) takes half the time.
+        Height and width in pixels to which each image is resized. VGG16 was trained at
+        (224, 224); (150, 150) takes half the time.
+
+    resize_mode : {"stretch", "crop", "pad"}, default="stretch"
+        How an image of another aspect ratio is resized: "stretch" ignores the ratio,
+        "crop" keeps the largest part around the centre, and "pad" adds bars in the mean
+        colour of ImageNet.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
         Resampling filter for resizing. All except "nearest" use antialiasing.
+
+    value_range : tuple of (float, float) or None, default=None
+        The values that are black and white in grey images of more than 8 bits, such as
+        ``(0, 4095)`` for 12 bits stored in 16. Values outside are clipped. None means 0
+        and 65535 for integers and 0 and 1 for floating point, and a warning is issued
+        if images use less than a sixteenth of that.
 
     preprocessing : {"imagenet", "rescale"}, default="imagenet"
         "imagenet" is what the weights were trained with: channels in the order BGR,
@@ -348,7 +359,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k != "optimizer"},
         "weights": [str, HasMethods("__fspath__"), None],
         "image_size": "no_validation",  # by check_image_size
+        "resize_mode": [StrOptions(set(RESIZE_MODES))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "value_range": "no_validation",  # by check_value_range
         "preprocessing": [StrOptions({"imagenet", "rescale"})],
         "pooling": [StrOptions({"avg", "max"}), None],
         "normalization": [StrOptions(set(NORMALIZATIONS)), None],
@@ -371,7 +384,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         *,
         weights="imagenet",
         image_size=(224, 224),
+        resize_mode="stretch",
         interpolation="bilinear",
+        value_range=None,
         preprocessing="imagenet",
         pooling="avg",
         normalization="power",
@@ -406,7 +421,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     ):
         self.weights = weights
         self.image_size = image_size
+        self.resize_mode = resize_mode
         self.interpolation = interpolation
+        self.value_range = value_range
         self.preprocessing = preprocessing
         self.pooling = pooling
         self.normalization = normalization
@@ -448,11 +465,11 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         digest_as_fitted(self.weights, digest)
         return attributes
 
-    def _check_data(self, X, *, reset):
-        size, base = self._image_size(), self._base()
-        images = validate_images(self, X, reset=reset)
+    def _check_data(self, X, *, reset, name="X"):
+        settings, base = self._image_settings(), self._base()
+        images = validate_images(self, X, reset=reset, name=name)
         if self.n_trainable_blocks == N_BLOCKS:
-            return ImageData(images, size, self.interpolation, self.augmenter)
+            return ImageData(images, settings, self.augmenter)
         store = None
         if self.cache_dir is not None:
             store = FeatureStore(self.cache_dir, self.max_cache_bytes)
@@ -468,6 +485,10 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             max_bytes=self.max_cache_bytes,
         )
 
+    def _image_settings(self):
+        self._image_size()
+        return self._base()._image_settings()
+
     def _base(self):
         """Return a transformer from images to activations of the frozen blocks.
 
@@ -479,7 +500,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             weights=self.weights,
             layer=f"block{last}_pool",
             image_size=self.image_size,
+            resize_mode=self.resize_mode,
             interpolation=self.interpolation,
+            value_range=self.value_range,
             preprocessing=self.preprocessing,
             pooling=None,
             normalization=None,
@@ -628,7 +651,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         is_normalized = state.pop("normalize_features")
         normalization = "l2" if is_normalized else None
         added = {"pooling": None, "normalization": normalization}
-        state |= {"compute_dtype": "float32", **added}
+        state |= added
         if "_network" in state:
             builder, top, units, n_outputs = state["_network"]
             top = *top[:-1], *added.values()

@@ -1,8 +1,8 @@
 """A small convnet trained from scratch, as in Chollet (2016)."""
 
 from skvision._augmenter import ImageAugmenter
-from skvision._images.decode import INTERPOLATIONS
-from skvision._images.inputs import image_tags, validate_images
+from skvision._images.inputs import check_value_range, image_tags, validate_images
+from skvision._images.resize import INTERPOLATIONS, RESIZE_MODES, ImageSettings
 from skvision._nets.arithmetic import COMPUTE_DTYPES
 from skvision._training.base import BaseNetworkClassifier
 from skvision._training.image_data import ImageData, predicted_views
@@ -28,12 +28,22 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
     Parameters
     ----------
     image_size : tuple of (int, int), default=(150, 150)
-        Height and width in pixels to which each image is resized. The aspect ratio is
-        not preserved.
+        Height and width in pixels to which each image is resized.
+
+    resize_mode : {"stretch", "crop", "pad"}, default="stretch"
+        How an image of another aspect ratio is resized: "stretch" ignores the ratio,
+        "crop" keeps the largest part around the centre, and "pad" adds bars in the mean
+        colour of ImageNet.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
         Resampling filter for resizing. All except "nearest" use antialiasing.
+
+    value_range : tuple of (float, float) or None, default=None
+        The values that are black and white in grey images of more than 8 bits, such as
+        ``(0, 4095)`` for 12 bits stored in 16. Values outside are clipped. None means 0
+        and 65535 for integers and 0 and 1 for floating point, and a warning is issued
+        if images use less than a sixteenth of that.
 
     filters : sequence of int, default=(32, 32, 64)
         Number of filters in each block.
@@ -225,7 +235,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
     _parameter_constraints = {
         **TRAINING_CONSTRAINTS,
         "image_size": "no_validation",  # by check_image_size
+        "resize_mode": [StrOptions(set(RESIZE_MODES))],
         "interpolation": [StrOptions(set(INTERPOLATIONS))],
+        "value_range": "no_validation",  # by check_value_range
         "filters": "no_validation",  # by check_units
         "dense_units": [positive_integer],
         "augmenter": [ImageAugmenter, None],
@@ -237,7 +249,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self,
         *,
         image_size=(150, 150),
+        resize_mode="stretch",
         interpolation="bilinear",
+        value_range=None,
         filters=(32, 32, 64),
         dense_units=64,
         dropout=0.5,
@@ -263,7 +277,9 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         verbose=0,
     ):
         self.image_size = image_size
+        self.resize_mode = resize_mode
         self.interpolation = interpolation
+        self.value_range = value_range
         self.filters = filters
         self.dense_units = dense_units
         self.dropout = dropout
@@ -288,9 +304,18 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _check_data(self, X, *, reset):
-        images = validate_images(self, X, reset=reset)
-        return ImageData(images, self._image_size(), self.interpolation, self.augmenter)
+    def _check_data(self, X, *, reset, name="X"):
+        settings = self._image_settings()
+        images = validate_images(self, X, reset=reset, name=name)
+        return ImageData(images, settings, self.augmenter)
+
+    def _image_settings(self):
+        return ImageSettings(
+            self._image_size(),
+            self.interpolation,
+            self.resize_mode,
+            check_value_range(self.value_range),
+        )
 
     def _describe_network(self, data, n_outputs):
         filters = check_units("filters", self.filters)
@@ -306,10 +331,6 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         for _ in check_units("filters", self.filters):
             smallest = 2 * smallest + 2
         return check_image_size(self.image_size, smallest)
-
-    @staticmethod
-    def _from_format_1(state):
-        return {"compute_dtype": "float32"} | state
 
     def __sklearn_tags__(self):
         return image_tags(super().__sklearn_tags__())

@@ -19,10 +19,12 @@ from _optional import pd, pl
 from PIL import Image, ImageOps
 from scipy import sparse
 
-from skvision._images.decode import INTERPOLATIONS, decode_image
-from skvision._images.inputs import ImageArrays, ImageFiles, check_images
+import skvision
+from skvision._images import decode, modes
+from skvision._images.inputs import check_images
+from skvision._images.resize import INTERPOLATIONS, PAD_COLOUR, ImageSettings
 from skvision._utils.parallel import map_ahead, n_threads
-from skvision.exceptions import ImageReadError
+from skvision.exceptions import ImageReadError, SkvisionWarning
 
 SIZE = (48, 40)
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -55,7 +57,7 @@ def png(width, height, depth, colour, rows, *chunks):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
-def tiff(values, photometric=1, order="<", sample_format=1):
+def tiff(values, photometric=1, order="<", sample_format=1, extra=()):
     """Write an uncompressed greyscale TIFF with one row."""
     data = values.astype(values.dtype.newbyteorder(order)).tobytes()
     short, long = 3, 4
@@ -69,6 +71,7 @@ def tiff(values, photometric=1, order="<", sample_format=1):
         (277, short, 1),
         (278, long, 1),
         (279, long, len(data)),
+        *extra,
         (339, short, sample_format),
     ]
     directory = struct.pack(order + "H", len(tags))
@@ -90,6 +93,10 @@ def oriented(format, orientation, image):
     return encode(image, format, exif=exif)
 
 
+def decode_image(data, image_size, interpolation):
+    return decode.decode_image(data, ImageSettings(image_size, interpolation))
+
+
 def pixels(data):
     """Decode at the file's own size."""
     with Image.open(BytesIO(data)) as image:
@@ -106,7 +113,7 @@ def put(tmp_path, data, name="picture.jpg"):
 
 def read(path, image_size=SIZE, interpolation="bilinear", index=2):
     images = check_images(["unused"] * index + [path])
-    return images.decode(index, images.read_bytes(index), image_size, interpolation)
+    return images.read(index, ImageSettings(image_size, interpolation))
 
 
 # Bad files
@@ -131,10 +138,7 @@ COMPLETE = {
     "tiff": encode(PICTURE, "TIFF"),
     "tiff-lzw": encode(PICTURE, "TIFF", compression="tiff_lzw"),
     "bmp": encode(PICTURE, "BMP"),
-    "tga": encode(PICTURE, "TGA"),
     "ppm": encode(PICTURE, "PPM"),
-    "sgi": encode(PICTURE, "SGI"),
-    "ico": encode(PICTURE, "ICO"),
     "jpeg2000": encode(PICTURE, "JPEG2000"),
 }
 TRUNCATED = {
@@ -156,6 +160,8 @@ OTHER = {
     "pdf": b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\n%%EOF\n",
     "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
     "wmf": struct.pack("<IHhhhhH", 0x9AC6CDD7, 0, 0, 0, 9, 9, 72) + bytes(40),
+    "icon": encode(PICTURE, "ICO"),
+    "tga": encode(PICTURE, "TGA"),
     "fits": b"SIMPLE  =                    T".ljust(2880),
     "zip": b"PK\x03\x04" + bytes(60),
     "gzip": b"\x1f\x8b\x08" + bytes(60),
@@ -182,7 +188,7 @@ OTHER = {
     "tiff: no directory": b"II*\x00\xff\xff\xff\x7f",
     "tiff: floats with NaN": tiff(np.float32([0, np.nan]), sample_format=3),
     "tiff: floats below 0": tiff(np.float32([-1, 1]), sample_format=3),
-    "tiff: floats above 65535": tiff(np.float32([0, 1e6]), sample_format=3),
+    "tiff: floats above 1": tiff(np.float32([0, 1.89]), sample_format=3),
     "tiff: 32 bit": tiff(np.uint32([0, 70000])),
     "tiff: negative": tiff(np.int16([-5, 5]), sample_format=2),
 }
@@ -194,11 +200,10 @@ BAD = TRUNCATED | OTHER
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
 def test_bad_content_names_index_and_path(tmp_path, data):
     path = put(tmp_path, data)
-    with pytest.raises(ImageReadError, match=r"image 2 of X, .*picture\.jpg") as info:
+    with pytest.raises(ImageReadError, match=r"picture\.jpg' \(X\[2\]\)") as info:
         read(path)
     assert (info.value.index, info.value.path) == (2, path)
-    assert isinstance(info.value.__cause__, Exception)
-    assert "from X" in str(info.value)
+    assert "check_image_files" in str(info.value)
     assert "BytesIO" not in str(info.value)
 
 
@@ -249,7 +254,7 @@ def make_forbidden(path):
 def test_bad_path_names_index_and_path(tmp_path, make, cause):
     path = tmp_path / "picture.jpg"
     make(path)
-    with pytest.raises(ImageReadError, match=f"image 2 of X, .*{cause}") as info:
+    with pytest.raises(ImageReadError, match=rf"\(X\[2\]\): .*{cause}") as info:
         read(path)
     assert (info.value.index, info.value.path) == (2, str(path))
 
@@ -274,7 +279,7 @@ def test_named_pipe_does_not_block(tmp_path):
 
 def test_path_that_continues_after_a_file(tmp_path):
     path = put(tmp_path, JPEG) + "/picture.jpg"
-    with pytest.raises(ImageReadError, match=r"image 2 of X, .*Not a directory"):
+    with pytest.raises(ImageReadError, match=r"\(X\[2\]\): .*Not a directory"):
         read(path)
 
 
@@ -306,7 +311,7 @@ def test_heic_error_names_the_missing_package(tmp_path, monkeypatch):
 
 def test_pillow_warning_raised_as_error_names_the_file(tmp_path):
     path = put(tmp_path, png(10_000, 10_000, 8, 0, b""))
-    with pytest.raises(ImageReadError, match=r"image 2 of X, .*picture\.jpg"):
+    with pytest.raises(ImageReadError, match=r"picture\.jpg' \(X\[2\]\)"):
         read(path)
 
 
@@ -336,7 +341,7 @@ def test_file_truncated_near_its_end_never_gives_a_partial_image(kind):
             n_errors += 1
         else:
             np.testing.assert_array_equal(found, expected)
-    assert n_errors > 30  # a TGA has an optional footer of 26 bytes
+    assert n_errors > 30
 
 
 def test_flipped_bits_in_a_png_raise():
@@ -421,13 +426,9 @@ UNUSUAL = {
         tiff(np.float32([0, 0.2, 1]), sample_format=3),
         grey(0, 51, 255),
     ),
-    "tiff float 0..255": (
-        tiff(np.float32([0, 1.4, 255]), sample_format=3),
-        grey(0, 1, 255),
-    ),
-    "tiff float 0..65535": (
-        tiff(np.float32(GREY16[0]), order=">", sample_format=3),
-        grey(*GREY8),
+    "tiff float 0..1, big endian": (
+        tiff(np.float32([0, 0.2, 1]), order=">", sample_format=3),
+        grey(0, 51, 255),
     ),
     "tiff CMYK": (encode(flat("CMYK", (255, 0, 0, 0)), "TIFF"), [[0, 255, 255]] * 2),
     "tiff YCbCr": (encode(flat("YCbCr", (90, 128, 128)), "TIFF"), grey(90, 90)),
@@ -447,7 +448,6 @@ UNUSUAL = {
         encode(flat("RGBA", (0, 0, 0, 0)), "WEBP", lossless=True),
         [WHITE] * 2,
     ),
-    "tga RGBA": (encode(flat("RGBA", (0, 0, 0, 51)), "TGA"), grey(204, 204)),
     "jpeg2000 16 bit": (
         encode(GREY16.repeat(4, 0), "JPEG2000"),
         [[[v] * 3 for v in GREY8]] * 4,
@@ -456,9 +456,6 @@ UNUSUAL = {
         encode(flat("RGBA", (0, 0, 0, 51)), "JPEG2000"),
         grey(204, 204),
     ),
-    "ico": (encode(flat("RGB", (9, 8, 7)), "ICO", sizes=[(2, 1)]), [[9, 8, 7]] * 2),
-    "pcx": (encode(flat("RGB", (9, 8, 7)), "PCX"), [[9, 8, 7]] * 2),
-    "sgi": (encode(flat("RGB", (9, 8, 7)), "SGI"), [[9, 8, 7]] * 2),
     "jpeg with trailing text": (
         encode(flat("L", 90), "JPEG") + b"more",
         grey(90, 90),
@@ -557,7 +554,7 @@ def test_mpo_is_read_as_its_first_image():
     np.testing.assert_allclose(pixels(data)[0, 0], (255, 0, 0), atol=3)
 
 
-@pytest.mark.parametrize("format", ["AVIF", "QOI"])
+@pytest.mark.parametrize("format", ["AVIF"])
 def test_formats_of_newer_pillow(format):
     if format not in Image.SAVE:
         pytest.skip(f"this Pillow does not write {format}")
@@ -576,14 +573,14 @@ def test_resize_equals_pillow_for_files_and_arrays(tmp_path, interpolation, imag
     found = read(put(tmp_path, PNG), image_size, interpolation)
     np.testing.assert_array_equal(found, np.asarray(expected))
     images = check_images(PICTURE[None])
-    found = images.decode(0, images.read_bytes(0), image_size, interpolation)
+    found = images.read(0, ImageSettings(image_size, interpolation))
     np.testing.assert_array_equal(found, np.asarray(expected))
 
 
 def test_grey_array_equals_grey_file(tmp_path):
     picture = noise(20, 30)
     images = check_images(picture[None])
-    found = images.decode(0, images.read_bytes(0), (9, 8), "bicubic")
+    found = images.read(0, ImageSettings((9, 8), "bicubic"))
     expected = read(put(tmp_path, encode(picture, "PNG")), (9, 8), "bicubic")
     np.testing.assert_array_equal(found, expected)
 
@@ -639,6 +636,210 @@ def test_reduced_scale_keeps_edges_in_place_for_all_orientations(orientation):
     assert np.abs(difference).max() <= 2
 
 
+# Resize modes
+
+
+def rows_of(settings, data):
+    return decode.decode_image(data, settings)[:, 0, 0].tolist()
+
+
+TALL = np.repeat(np.arange(0, 240, 20, np.uint8), 4).reshape(12, 4)  # 12 x 4 pixels
+
+
+@pytest.mark.parametrize(
+    "size, mode, expected",
+    [
+        ((4, 4), "crop", [80, 100, 120, 140]),
+        ((2, 4), "crop", [100, 120]),
+        ((12, 2), "crop", list(range(0, 240, 20))),
+        ((12, 12), "stretch", list(range(0, 240, 20))),
+        ((14, 4), "pad", [124, *range(0, 240, 20), 124]),
+    ],
+)
+def test_resize_modes(size, mode, expected):
+    data = encode(TALL, "PNG")
+    for X in (data, TALL, Image.fromarray(TALL)):
+        settings = ImageSettings(size, "nearest", mode)
+        found = check_images([X]).read(0, settings)[:, size[1] // 2, 0]
+        assert found.tolist() == expected
+
+
+def test_padding_keeps_the_aspect_ratio_of_a_turned_image():
+    data = oriented("JPEG", 6, np.full((80, 160), 255, np.uint8))
+    found = skvision.read_image(data, image_size=(40, 60), resize_mode="pad")
+    is_image = (found == 255).all(axis=2)
+    assert is_image.sum() == 40 * 20
+    assert is_image[:, 20:40].all()
+    assert (found[0, 0] == PAD_COLOUR).all()
+
+
+# Depth: one scale for all images
+
+
+@pytest.mark.parametrize(
+    "values, value_range, expected",
+    [
+        (np.uint16([0, 4095, 65535]), (0, 4095), [0, 255, 255]),
+        (np.uint16([100, 150, 300]), (100, 200), [0, 128, 255]),
+        (np.float32([-1, 0, 1]), (-1, 1), [0, 128, 255]),
+        (np.float32([0, 2410, 4820]), (0, 4820), [0, 128, 255]),
+        (np.int16([-5, 0, 5]), (-5, 5), [0, 128, 255]),
+    ],
+)
+def test_value_range(values, value_range, expected):
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
+    data = tiff(values, sample_format=kind)
+    for X in (data, Image.open(BytesIO(data))):
+        found = skvision.read_image(X, value_range=value_range)
+        assert found[0, :, 0].tolist() == expected
+
+
+def test_value_range_ignores_8_bits_and_refuses_deep_colours():
+    assert (skvision.read_image(PNG, value_range=(0, 9)) == PICTURE).all()
+    deep = UNUSUAL["png RGB 16 bit"][0]
+    with pytest.raises(ImageReadError, match="upper 8, so that value_range cannot"):
+        skvision.read_image(deep, value_range=(0, 4095))
+    skvision.read_image(deep, value_range=(0, 65535))
+
+
+@pytest.mark.parametrize(
+    "value_range", [(1, 0), (0, 0), 5, "ab", (0, np.nan), (0, 1, 2)]
+)
+def test_bad_value_range(value_range):
+    with pytest.raises(ValueError, match=r"'value_range' parameter.*\(black, white\)"):
+        skvision.read_image(PNG, value_range=value_range)
+
+
+@pytest.mark.parametrize(
+    "white, value, suggested",
+    [(65535, 4095, r"\(0, 4095\)"), (65535, 200, r"\(0, 255\)"), (1, 0.05, r"\(0, 0")],
+)
+def test_warning_names_the_first_dark_image(tmp_path, white, value, suggested):
+    dark, full = ([0, largest] for largest in (value, white))
+    dtype = np.float32 if white == 1 else np.uint16
+    data = [tiff(dtype(v), sample_format=3 if white == 1 else 1) for v in (dark, full)]
+    paths = [put(tmp_path, data[i], f"{n}.tif") for n, i in enumerate([1, 0, 1, 0, 0])]
+    images = check_images(paths)
+    for i in reversed(range(5)):
+        images.read(i, ImageSettings((2, 2)))
+    with pytest.warns(SkvisionWarning, match=rf"1\.tif.* and 2 other .*{suggested}"):
+        images.warn_if_dark()
+    images.warn_if_dark()  # only once
+    images.read(1, ImageSettings((2, 2), value_range=(0, 1)))
+    images.warn_if_dark()
+
+
+# Images in memory are read as files are
+
+
+def test_files_bytes_and_pillow_images_give_the_same_pixels(tmp_path):
+    files = {
+        **{f"exif {n}": oriented("JPEG", n, PICTURE) for n in range(1, 9)},
+        **{name: data for name, (data, _) in UNUSUAL.items() if "tRNS" not in name},
+    }
+    for name, data in files.items():
+        path = put(tmp_path, data, "x")
+        with Image.open(path) as opened, Image.open(path) as loaded:
+            loaded.load()
+            found = [skvision.read_image(X) for X in (path, data, opened, loaded)]
+        for other in [*found[1:], skvision.read_image(found[0])]:
+            np.testing.assert_array_equal(other, found[0], err_msg=name)
+
+
+def test_digests_of_pillow_images_differ_by_what_they_show():
+    image = Image.fromarray(PICTURE)
+    turned = image.copy()
+    turned.getexif()[0x0112] = 6
+    palettes = [image.quantize(8), image.quantize(8)]
+    palettes[1].putpalette(bytes(24))
+    X = [image, turned, image.convert("L"), image.resize((9, 7)), *palettes]
+    images = check_images(X)
+    assert len({images.digest(i) for i in range(len(X))}) == len(X)
+    assert check_images([image.copy()]).digest(0) == images.digest(0)
+
+
+def test_pillow_images_are_not_changed(tmp_path):
+    path = put(tmp_path, UNUSUAL["png 4 bit tRNS"][0])
+    with Image.open(path) as image:
+        before = dict(image.info)
+        skvision.read_image(image)
+        assert (image.info, image.mode) == (before, "L")
+
+
+def test_closed_pillow_image_is_an_image_read_error(tmp_path):
+    image = Image.open(put(tmp_path, PNG))
+    image.close()
+    with pytest.raises(ImageReadError, match=r"X\[0\], a Pillow image of mode RGB"):
+        check_images([image]).read(0, ImageSettings((4, 4)))
+
+
+# Limits
+
+
+def test_limit_on_bytes_is_checked_before_reading(tmp_path, monkeypatch):
+    path = put(tmp_path, b"\xff\xd8\xff")
+    os.truncate(path, 3 * 10**9)  # sparse
+    with pytest.raises(ImageReadError, match="3,000 MB, more than the limit of 100 MB"):
+        read(path)
+    monkeypatch.setenv("SKVISION_MAX_IMAGE_BYTES", "10")
+    with pytest.raises(ImageReadError, match="SKVISION_MAX_IMAGE_BYTES to at least"):
+        read(put(tmp_path, PNG))
+
+
+def bombs():
+    """Return small files with large images."""
+    size, rows = 13_300, b""
+    palette = (b"PLTE", bytes(6)), (b"tRNS", b"\0")
+    yield "png", png(size, size, 1, 3, rows, *palette)
+    yield "png too large for Pillow", png(65_500, 65_500, 8, 2, rows)
+    yield "webp", encode(Image.new("RGB", (5000, 5000)), "WEBP")
+    yield "tiff tile", tiff(GREY16[0], extra=[(322, 4, 60_000), (323, 4, 60_000)])
+
+
+@pytest.mark.parametrize("data", [pytest.param(d, id=name) for name, d in bombs()])
+def test_limit_on_pixels_is_checked_before_decoding(data):
+    with pytest.raises(ImageReadError, match="more than the limit of 280 MB"):
+        skvision.read_image(data, image_size=(32, 32))
+
+
+def test_limit_on_pixels_can_be_raised_beyond_that_of_pillow(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert skvision.read_image(PNG).shape == PICTURE.shape
+    monkeypatch.setenv("SKVISION_MAX_IMAGE_PIXELS", "1_000")
+    with pytest.raises(ImageReadError, match=r"48 pixels as PNG .* to at least \d+,"):
+        skvision.read_image(PNG)
+    monkeypatch.setenv("SKVISION_MAX_IMAGE_PIXELS", "many")
+    with pytest.raises(
+        ImageReadError, match="SKVISION_MAX_IMAGE_PIXELS must be a whole"
+    ):
+        skvision.read_image(PNG)
+
+
+def test_limit_counts_what_several_scans_of_a_jpeg_need(monkeypatch):
+    image = Image.fromarray(photo(800, 800))
+    baseline, progressive = (
+        encode(image, "JPEG", progressive=p, subsampling=0) for p in (False, True)
+    )
+    monkeypatch.setenv("SKVISION_MAX_IMAGE_PIXELS", "400_000")
+    skvision.read_image(baseline, image_size=(40, 40))
+    with pytest.raises(ImageReadError, match="800 x 800 pixels as JPEG"):
+        skvision.read_image(progressive, image_size=(40, 40))
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "L"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_bands_of_a_large_image_are_close_to_the_whole(mode, orientation, monkeypatch):
+    data = oriented("PNG", orientation, Image.fromarray(photo(301, 403)).convert(mode))
+    expected = decode_image(data, (30, 50), "box")
+    monkeypatch.setattr(decode, "MAX_PIXELS_AT_ONCE", 0)
+    monkeypatch.setattr(modes, "MAX_PIXELS_AT_ONCE", 0)
+    monkeypatch.setattr(modes, "_BAND", 5_000)
+    found = decode_image(data, (30, 50), "box")
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.mean() < 2.5
+    assert difference.max() < 20
+
+
 # Names
 
 NAMES = {
@@ -687,7 +888,7 @@ def test_unusual_file_name(tmp_path, monkeypatch, name, capsys):
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "\ud800.jpg", "x" * 300, "x/" * 3000])
 def test_invalid_file_name(name):
-    with pytest.raises(ImageReadError, match="image 2 of X, ") as info:
+    with pytest.raises(ImageReadError, match=r"\(X\[2\]\): ") as info:
         read(name)
     assert info.value.path == name
     str(info.value).encode()
@@ -728,9 +929,8 @@ PATHS = {
 @pytest.mark.parametrize("X", PATHS.values(), ids=PATHS.keys())
 def test_forms_of_paths(X):
     images = check_images(X() if callable(X) else X)
-    assert isinstance(images, ImageFiles)
-    assert images.paths == ["a", "b"]
-    assert {type(path) for path in images.paths} == {str}
+    assert images.items == ["a", "b"]
+    assert {type(path) for path in images.items} == {str}
     assert len(images) == 2
 
 
@@ -739,11 +939,11 @@ def test_forms_of_arrays(shape):
     X = noise(*shape)
     X.flags.writeable = False
     images = check_images(X)
-    assert isinstance(images, ImageArrays)
+    assert images.items is X
     assert len(images) == shape[0]
     for i in range(len(X)):
         expected = X[i] if X.ndim == 4 else X[i][..., None].repeat(3, axis=2)
-        found = images.decode(i, images.read_bytes(i), X.shape[1:3], "bilinear")
+        found = images.read(i, ImageSettings(X.shape[1:3]))
         np.testing.assert_array_equal(found, expected)
         found[:] = 0  # the result is a writable copy
 
@@ -751,12 +951,27 @@ def test_forms_of_arrays(shape):
 def test_array_in_any_memory_order():
     X = noise(4, 6, 3, 5).transpose(3, 0, 1, 2)[::-1, ::2]
     images = check_images(X)
-    found = images.decode(1, images.read_bytes(1), X.shape[1:3], "nearest")
+    found = images.read(1, ImageSettings(X.shape[1:3], "nearest"))
     np.testing.assert_array_equal(found, X[1])
 
 
-def test_list_of_arrays():
-    assert isinstance(check_images([PICTURE, PICTURE]), ImageArrays)
+def test_images_of_several_kinds_and_sizes_in_a_list(tmp_path):
+    path = put(tmp_path, PNG)
+    opened = Image.open(path)
+    column = np.empty(6, dtype=object)
+    column[:] = [path, Path(path), PNG, bytearray(PNG), opened, PICTURE]
+    for X in (list(column), column, column[:, None], pd.DataFrame({"image": column})):
+        images = check_images(X)
+        for i in range(6):
+            found = images.read(i, ImageSettings((20, 30)))
+            np.testing.assert_array_equal(found, read(path, (20, 30)))
+    small = check_images([PICTURE, PICTURE[:9, :7, 0]]).read(1, ImageSettings(None))
+    np.testing.assert_array_equal(small, PICTURE[:9, :7, :1].repeat(3, axis=2))
+
+
+def test_list_of_arrays_is_not_copied():
+    X = [noise(60, 80, 3) for _ in range(40)]
+    assert all(a is b for a, b in zip(check_images(X).items, X, strict=True))
 
 
 @pytest.mark.parametrize("n_channels", [3, 4])
@@ -777,7 +992,9 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
     data = images.read_bytes(0)
     assert data == PNG
     os.remove(path)
-    np.testing.assert_array_equal(images.decode(0, data, SIZE, "box"), PICTURE)
+    np.testing.assert_array_equal(
+        images.decode(0, data, ImageSettings(SIZE, "box")), PICTURE
+    )
 
 
 @pytest.mark.parametrize(
@@ -785,7 +1002,8 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
     [
         ("a.jpg", r"type str, a single path: wrap it in a list, \['a.jpg'\]"),
         (Path("a.jpg"), "a single path: wrap it in a list"),
-        (b"a.jpg", "Got X of type bytes"),
+        (b"a.jpg", r"a single image: wrap it in a list, \[X\]"),
+        (Image.new("P", (4, 4)), r"a single image: wrap it in a list, \[X\]"),
         (None, "Got X of type NoneType"),
         (3, "Got X of type int"),
         ({"a": 1}, "Got X of type dict"),
@@ -798,34 +1016,45 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
             np.empty((12, 0)),
             r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1 is required\.",
         ),
-        (["a", None], r"X\[1\] is of type NoneType, not a path .it is a missing value"),
-        (["a", 1.5], r"X\[1\] is of type float, not a path"),
-        ([1, "a"], r"X\[0\] is of type int, not a path"),
         (
-            ["a", b"b"],
-            r"X\[1\] is of type bytes, not a path \(convert it with os.fsdecode",
+            ["a", None],
+            r"X\[1\] is of type NoneType, not an image .it is a missing value",
         ),
-        ([["a"], ["b", "c"]], r"X\[0\] is of type list, not a path"),
+        (["a", 1.5], r"X\[1\] is of type float, not an image"),
+        ([1, "a"], r"X\[0\] is of type int, not an image"),
+        (
+            [BytesIO()],
+            r"X\[0\] is of type BytesIO.*pass what its method read\(\) returns",
+        ),
+        (np.array([b"a"]), "cuts zeros off the end of bytes, so pass a list of bytes"),
+        ([["a"], ["b", "c"]], r"X\[1\] is of type list, not an image"),
         (["a", ""], r"X\[1\] is an empty string"),
         (
             lambda: pd.Series(["a", None]),
-            r"X\[1\] is of type float, not a path .it is a missing",
+            r"X\[1\] is of type float, not an image .it is a missing",
         ),
         (lambda: pd.Series(["a", pd.NA], dtype=object), r"X\[1\] is of type NAType"),
         (lambda: pl.Series(["a", None]), r"X\[1\] is of type NoneType"),
         (lambda: pd.Series([1.0]), r"type Series, shape \(1,\) and dtype float64"),
         (lambda: pd.DataFrame({"a": ["x"], "b": ["y"]}), "select the one column"),
         (np.eye(3), r"type ndarray, shape \(3, 3\) and dtype float64"),
-        (np.full((2, 4, 4, 3), 200.0), r"float64: convert with \.astype\(.uint8.\)"),
+        (
+            np.full((2, 4, 4, 3), 200.0),
+            r"float64: convert with X\.round\(\)\.astype\(.uint8.\)",
+        ),
         (np.ones((2, 4, 4)), r"convert with \(255 \* X\)\.round"),
-        (np.full((2, 4, 4), -1), r"dtype int64\."),
-        (np.full((2, 4, 4), np.nan), r"dtype float64\."),
+        (np.full((2, 4, 4), -1), r"dtype int64, with values from -1 to -1"),
+        (np.full((2, 4, 4), np.nan), "values that are not finite"),
         (np.zeros((2, 4, 4, 1), np.uint8), r"pass X\[\.\.\., 0\]"),
         (np.zeros((2, 4, 4, 4), np.uint8), r"pass X\[\.\.\., :3\]"),
         (np.zeros((2, 4, 0), np.uint8), r"shape \(2, 4, 0\) and dtype uint8"),
         (np.zeros((2, 2, 2, 2, 3), np.uint8), r"shape \(2, 2, 2, 2, 3\)"),
-        ([Image.new("P", (4, 4))], "type list with Pillow images"),
-        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], "which is not a valid array"),
+        (np.zeros((2, 3, 4, 4), np.uint8), r"pass X\.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((2, 4, 4), bool), r"convert with 255 \* X\.astype\(.uint8.\)"),
+        (np.full((2, 4, 4), 4095, np.uint16), r"values from 4095 to 4095: scale all"),
+        ([PICTURE, np.ones((4, 5, 3))], r"X\[1\] is an array.*\(255 \* X\[1\]\)"),
+        ([PICTURE, PICTURE.transpose(2, 0, 1)], r"X\[1\]\.transpose\(0, 2, 3, 1\)"),
+        ([[[[1, 2, 3]]]], r"X\[0\] is of type list, not an image"),
     ],
 )
 def test_invalid_X(X, message):
@@ -836,7 +1065,9 @@ def test_invalid_X(X, message):
 
 
 def test_error_lists_the_accepted_forms():
-    with pytest.raises(ValueError, match=r"\(n_samples,\).*\(n_samples, 1\).*uint8"):
+    with pytest.raises(
+        ValueError, match=r"\(n_samples,\).*\(n_samples, 1\).*uint8.*Pillow images"
+    ):
         check_images(np.eye(3))
 
 
@@ -848,7 +1079,7 @@ def test_same_results_from_several_threads(tmp_path):
     images = check_images(files * 4)
 
     def load(i):
-        return images.decode(i, images.read_bytes(i), (20, 30), "bilinear")
+        return images.read(i, ImageSettings((20, 30)))
 
     expected = [load(i) for i in range(len(images))]
     with ThreadPoolExecutor(4) as executor:

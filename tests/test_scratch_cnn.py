@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
 from skvision._images.inputs import check_images
+from skvision._images.resize import ImageSettings
 from skvision._training import image_data
 from skvision.exceptions import ImageReadError, TrainingDivergedError
 
@@ -91,7 +92,7 @@ def test_default_network_is_that_of_chollet_2016(images):
 def test_model_accepts_unscaled_pixels(fitted, images):
     X, _ = images
     model = fitted.model_
-    pixels = image_data.ImageData(check_images(X), (24, 24), "bilinear", None).batch(
+    pixels = image_data.ImageData(check_images(X), ImageSettings((24, 24)), None).batch(
         np.arange(len(X))
     )
     proba = model.predict(pixels.astype("float32"), verbose=0)

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from skvision import FineTunedVGGClassifier, ImageAugmenter, VGG16BottleneckTransformer
 from skvision._features.store import FeatureStore
+from skvision._images import files as image_files
 from skvision._images import inputs
 from skvision._nets import builders
 from skvision._utils import files
@@ -37,20 +38,21 @@ def fine_tuned(**params):
 def trusted_times(monkeypatch):
     """Treat timestamps as if the files had been written long ago."""
     monkeypatch.setattr(files, "_RACY_NS", 0)
-    monkeypatch.setattr(inputs, "_digests", {})
+    monkeypatch.setattr(image_files, "_digests", {})
 
 
 @pytest.fixture
 def reads(monkeypatch):
     """How often each file is read."""
     counts = Counter()
-    original = inputs._read_regular_file
+    original = image_files.read_file
 
     def counting(path):
         counts[path] += 1
         return original(path)
 
-    monkeypatch.setattr(inputs, "_read_regular_file", counting)
+    for module in (image_files, inputs):
+        monkeypatch.setattr(module, "read_file", counting)
     return counts
 
 
@@ -83,10 +85,10 @@ def test_warm_grid_reads_each_file_twice_at_most(paths, tmp_path, reads, trusted
 
 @pytest.mark.parametrize("is_racy", [True, False])
 def test_file_rewritten_in_place_is_noticed(paths, monkeypatch, is_racy):
-    monkeypatch.setattr(inputs, "_digests", {})
+    monkeypatch.setattr(image_files, "_digests", {})
     if not is_racy:
         monkeypatch.setattr(files, "_RACY_NS", 10**7)
-    images = inputs.ImageFiles(paths[:1])
+    images = inputs.Images(paths[:1])
     status = os.stat(paths[0])
     with open(paths[0], "rb") as file:
         content = bytearray(file.read())
@@ -104,11 +106,11 @@ def test_file_rewritten_in_place_is_noticed(paths, monkeypatch, is_racy):
 
 
 def test_memory_of_digests_is_bounded(paths, monkeypatch, trusted_times):
-    monkeypatch.setattr(inputs, "_MAX_DIGESTS", 5)
-    images = inputs.ImageFiles(paths)
+    monkeypatch.setattr(image_files, "_MAX_DIGESTS", 5)
+    images = inputs.Images(paths)
     for _ in range(2):
         assert len({images.digest(i) for i in range(len(paths))}) == len(paths)
-        assert len(inputs._digests) <= 5
+        assert len(image_files._digests) <= 5
 
 
 def test_warm_fit_reads_only_what_it_trains_on(pixels, tmp_path, values_read):

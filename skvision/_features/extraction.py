@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from skvision._features.store import FeatureStore
+from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision._utils.parallel import chunks, map_ahead, n_threads
 from skvision.exceptions import ImageReadError
@@ -30,9 +31,9 @@ class Extraction:
 
     Attributes
     ----------
-    images : ImageFiles or ImageArrays
+    images : Images
         What `check_images` made of `X`.
-    image_size, interpolation
+    image_settings : ImageSettings
         How they are decoded.
     views : dict of str to callable
         Name of a view to a function from a decoded image to the image that the network
@@ -53,8 +54,7 @@ class Extraction:
     """
 
     images: Any
-    image_size: tuple[int, int]
-    interpolation: str
+    image_settings: ImageSettings
     views: dict[str, Callable]
     load_network: Callable
     settings: str
@@ -77,6 +77,7 @@ class Extraction:
         if missing:
             with closing(self._computed(rows, list(missing))) as computed:
                 yield from computed
+            self.images.warn_if_dark()
 
     def fill(self):
         """Compute what is not in the store, until that is full; read no features."""
@@ -86,6 +87,7 @@ class Extraction:
                 for _ in computed:
                     if self.store.is_full or not self.store.is_writable:
                         return
+            self.images.warn_if_dark()
 
     def fetch(self, pairs):
         """Return the features of some pairs (index, view), one row each.
@@ -189,7 +191,8 @@ class Extraction:
         todo = [row for row in chunk if row[0] not in found]
         if not todo:
             return found
-        pixels = np.zeros((n_rows, *self.image_size, 3), dtype=np.uint8)
+        size = self.image_settings.image_size
+        pixels = np.zeros((n_rows, *size, 3), dtype=np.uint8)
         decoded = {}
         for slot, (key, view, (index, *_)) in enumerate(todo):
             if index not in decoded:
@@ -202,11 +205,13 @@ class Extraction:
         data = self.images.read_bytes(index)
         if self.store is not None and self._key(content_digest(data), view) != key:
             raise ImageReadError(
-                f"The content of {self.images.name(index)} changed while it was being "
-                "read. Call again once nothing writes to it.",
+                f"The content of {self.images.describe(index)} changed while it was "
+                "being read. Call again once nothing writes to it.",
                 index=index,
+                path=self.images.path(index),
+                argument=self.images.name,
             )
-        return self.images.decode(index, data, self.image_size, self.interpolation)
+        return self.images.decode(index, data, self.image_settings)
 
 
 def rows_per_pass(n, max_rows):

@@ -1,19 +1,28 @@
-"""Decoding of image files to upright RGB pixels."""
+"""Decoding of image files and Pillow images to upright RGB pixels.
+
+Data flow: bytes -> Pillow image -> (large ones reduced) -> RGB -> upright -> resized.
+"""
 
 import struct
 from io import BytesIO
 
-import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+from skvision._images.limits import check_memory, jpeg_coefficients
+from skvision._images.modes import (
+    MAX_PIXELS_AT_ONCE,
+    converter,
+    largest_value,
+    reduced,
+)
+from skvision._images.resize import resize
 
-# Raster formats that Pillow, or a plugin registered by the user, decodes itself. EPS
-# is left out, since Pillow runs Ghostscript for it. TGA has no signature, so it comes
-# last. MPO files are read as JPEG.
+# Formats of photos that Pillow, or a plugin registered by the user, decodes itself. MPO
+# files are read as JPEG. For EPS Pillow would run Ghostscript, icons may contain images
+# of other sizes than they say, and TGA has no signature.
 FORMATS = (
-    *("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "PCX", "ICO", "ICNS"),
-    *("JPEG2000", "AVIF", "HEIF", "JXL", "QOI", "SGI", "TGA"),
+    *("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF"),
+    "JXL",
 )
 
 # Start of a HEIC file's first box, after its size.
@@ -30,22 +39,25 @@ _ORIENTATIONS = {
     8: (Image.Transpose.ROTATE_90, True, False),
 }
 
+# Images of more than 8 bits that use less of their range are suspicious.
+_DARK = 1 / 16
 
-def decode_image(data, image_size, interpolation):
+
+def decode_image(data, settings, on_dark=None):
     """Decode the first frame of an image file as an upright RGB image.
 
-    EXIF orientation is applied, transparent pixels are composited on white, and 16-bit
-    grey is scaled to 8 bits. Large JPEGs are decoded at a reduced scale of at least
+    EXIF orientation is applied, transparent pixels are composited on white, and more
+    than 8 bits are scaled to 8. Large JPEGs are decoded at a reduced scale of at least
     twice `image_size`, except with "nearest", which samples pixels of the full image.
 
     Parameters
     ----------
     data : bytes
         The content of the file.
-    image_size : tuple of (int, int)
-        Height and width of the result, in pixels.
-    interpolation : str
-        One of `INTERPOLATIONS`.
+    settings : ImageSettings
+    on_dark : callable, default=None
+        Called with the largest value, and the one that is white, of an image of more
+        than 8 bits that uses less than a sixteenth of its range.
 
     Returns
     -------
@@ -56,46 +68,65 @@ def decode_image(data, image_size, interpolation):
     Exception
         Anything Pillow raises: its decoders' errors have no common base class.
     """
-    formats = _formats_for(data)
     if data.startswith(b"\x89PNG"):
         # load() ignores the last checksum and a missing end marker.
-        Image.open(BytesIO(data), formats=formats).verify()
-    with Image.open(BytesIO(data), formats=formats) as image:
-        drafted = None
-        if interpolation != "nearest":
-            # The orientation may swap height and width, so use the larger for both.
-            side = 2 * max(image_size)
+        open_image(data).verify()
+    with open_image(data) as image:
+        size, coefficients = image.size, jpeg_coefficients(image, data)
+        side, drafted = settings.reduced_side(), None
+        if side is not None:
             drafted = image.draft(None, (side, side))
-        _rescale_png_key(image)
-        image.load()
+        check_memory(image, size, len(data), coefficients)
         # Reduced sizes are rounded up: the image may end within the last pixel.
         extent = drafted[1][2:] if drafted else image.size
-        rgb, box = _orient(_to_rgb(image), _orientation(image), extent)
-    return resize(rgb, image_size, interpolation, box)
+        return image_to_pixels(image, settings, on_dark, extent)
 
 
-def upright_size(data):
-    """Return height and width of an encoded image after applying its orientation.
+def open_image(data):
+    """Open encoded data as a Pillow image, without decoding it.
 
-    Returns (1, 1) for data that cannot be read: decoding raises the error.
+    `PIL.Image.open` has a limit of its own, which does not reach worker processes.
     """
-    try:
-        with Image.open(BytesIO(data), formats=_formats_for(data)) as image:
-            width, height = image.size
-            is_transposed = _orientation(image) >= 5
-    except Exception:
-        return 1, 1
-    return (width, height) if is_transposed else (height, width)
+    for name in _formats_for(data):
+        factory, accept = Image.OPEN[name]
+        accepted = not accept or accept(data[:16])
+        if not accepted or isinstance(accepted, str):  # why it cannot be decoded
+            continue
+        try:
+            return factory(BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            pass  # another format, as for `PIL.Image.open`
+    raise UnidentifiedImageError("it is not a complete image in a supported format")
 
 
-def resize(image, image_size, interpolation, box=None):
-    """Resize an RGB image like Keras' `target_size`, ignoring the aspect ratio.
+def image_to_pixels(image, settings, on_dark=None, extent=None):
+    """Convert a Pillow image, of which the content fills `extent`, as `decode_image`.
 
-    `box` is the region to resize (left, upper, right, lower). Returns a uint8 array.
+    The image is loaded, and otherwise not changed.
     """
-    height, width = image_size
-    filter_ = Image.Resampling[interpolation.upper()]  # antialiased when shrinking
-    return np.array(image.resize((width, height), filter_, box=box))
+    convert = converter(image, settings.value_range)
+    image.load()
+    orientation = _orientation(image)  # now, as Pillow turns TIFFs itself
+    if on_dark and convert.white and settings.value_range is None:
+        largest = largest_value(image)
+        if largest < _DARK * convert.white:
+            on_dark(largest, convert.white)
+    extent = extent or image.size
+    if settings.interpolation != "nearest":
+        factor = 1
+        if image.mode != "RGB" or orientation != 1:  # or a copy would be made
+            factor = _reduction(image.size, settings.reduced_side())
+        image = reduced(image, convert, factor)
+        extent = [side / factor for side in extent]
+    image, box = _orient(image, orientation, extent)
+    return resize(image, settings, box, convert)
+
+
+def _reduction(size, side):
+    """Return the factor by which a large image may be reduced before it is resized."""
+    if side is None or size[0] * size[1] <= MAX_PIXELS_AT_ONCE:
+        return 1
+    return max(1, min(size) // side)
 
 
 def _formats_for(data):
@@ -116,52 +147,6 @@ def _register_heif():
             'pip install "scikit-vision[heif]"'
         ) from error
     pillow_heif.register_heif_opener()
-
-
-def _rescale_png_key(image):
-    """Scale a PNG's transparent colour from the file's bit depth to Pillow's 8 bits."""
-    key = image.info.get("transparency")
-    if image.format != "PNG" or key is None:
-        return
-    rawmode = image.tile[0][3]
-    if rawmode in ("L;2", "L;4"):
-        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}[rawmode]
-    elif rawmode == "RGB;16B":
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-
-
-def _to_rgb(image):
-    """Convert any mode to RGB, compositing transparent pixels on white."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_grey_to_uint8(image)).convert("RGB")
-    if image.mode == "La":  # Pillow converts La only to LA
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
-
-
-def _grey_to_uint8(image):
-    """Scale 16-bit, 32-bit or float grey to 8 bits; Pillow would clip it to white."""
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 65535):  # NaN compares False
-        raise ValueError(
-            f"its grey values lie between {low} and {high}, expected 0 to 65535 "
-            "(floating point: 0 to 1, 0 to 255 or 0 to 65535)"
-        )
-    factor = 1 / 257
-    if image.mode == "F" and high <= 255:
-        factor = 255 if high <= 1 else 1
-    grey = np.rint(values * np.float32(factor)).astype(np.uint8)
-    if image.mode.startswith("I;16"):
-        # Pillow inverts TIFFs in which 0 is white (tag 262) only up to 8 bits.
-        if getattr(image, "tag_v2", {}).get(262) == 0:
-            grey = 255 - grey
-        if "transparency" in image.info:
-            grey[values == image.info["transparency"]] = 255
-    return grey
 
 
 def _orientation(image):

@@ -1,147 +1,189 @@
-"""The accepted forms of `X`: image files or arrays, read on demand."""
+"""The accepted forms of `X`: paths, encoded or decoded images, read on demand."""
 
 import os
-import stat
+import threading
 from contextlib import contextmanager
+from functools import partial
+from numbers import Real
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from sklearn.utils.validation import validate_data
 
-from skvision._images.decode import decode_image, resize
-from skvision._utils.files import content_digest, file_version
+from skvision._images.decode import decode_image, image_to_pixels
+from skvision._images.files import file_digest, read_file
+from skvision._images.hints import array_hint
+from skvision._utils.files import content_digest
+from skvision._utils.warning import warn
 from skvision.exceptions import ImageReadError
 
-_ACCEPTED = (
-    "X must be paths (str or os.PathLike) of shape (n_samples,), the same of shape "
-    "(n_samples, 1), or a uint8 array of shape (n_samples, height, width, 3) or "
-    "(n_samples, height, width)."
+ACCEPTED = (
+    "must be paths of images (str or os.PathLike) of shape (n_samples,) or "
+    "(n_samples, 1); or a uint8 array of RGB images of shape (n_samples, height, "
+    "width, 3), or of grey ones of shape (n_samples, height, width); or a list of "
+    "images of any size: bytes of encoded files, Pillow images, or uint8 arrays of "
+    "shape (height, width, 3) or (height, width)."
 )
 
+_REMEDY = (
+    "skvision.datasets.check_image_files lists all images that cannot be read: correct "
+    "or remove them."
+)
 
-_CORRECT_PATH = "Correct the path, or remove it from X."
-
-# Digests of files in this process, by `file_version`.
-_digests = {}
-_MAX_DIGESTS = 100_000
-
-
-class ImageFiles:
-    """Images in files: `paths` is a list of str, read on demand."""
-
-    def __init__(self, paths):
-        self.paths = paths
-
-    def __len__(self):
-        return len(self.paths)
-
-    def name(self, i):
-        """Return how messages refer to image `i`; repr escapes what is unprintable."""
-        return f"image {i} of X, {self.paths[i]!r}"
-
-    def read_bytes(self, i):
-        """Return the content of file `i`, or raise ImageReadError."""
-        with _read_errors(self, i, self.paths[i], _CORRECT_PATH):
-            return _read_regular_file(self.paths[i])
-
-    def digest(self, i):
-        """Return the digest of file `i`, read again only if the file has changed."""
-        with _read_errors(self, i, self.paths[i], _CORRECT_PATH):
-            version = file_version(self.paths[i])
-            digest = _digests.get(version)
-            if digest is not None:
-                return digest
-            digest = content_digest(_read_regular_file(self.paths[i]))
-            if version is not None and file_version(self.paths[i]) == version:
-                if len(_digests) >= _MAX_DIGESTS:
-                    _digests.clear()
-                _digests[version] = digest
-            return digest
-
-    def decode(self, i, data, image_size, interpolation):
-        """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        remedy = "Remove it from X, or save it again as a PNG or JPEG file."
-        with _read_errors(self, i, self.paths[i], remedy):
-            return decode_image(data, image_size, interpolation)
+# Loading a Pillow image is not thread-safe, and X may contain the same one twice.
+_PILLOW_LOCK = threading.Lock()
 
 
-class ImageArrays:
-    """Images in memory: `images` is uint8, (n, height, width) or (n, height, width, 3).
+class Images:
+    """The images of `X`, read one at a time.
 
-    The interface is that of `ImageFiles`. The array is never modified.
+    Attributes
+    ----------
+    items : sequence of str, bytes, PIL.Image.Image or ndarray
+        Paths, encoded images or decoded ones. They are never modified.
+    name : str
+        Name of the argument in messages.
     """
 
-    def __init__(self, images):
-        self.images = images
-        self._prefix = f"{images.shape[1:]}\n".encode()
+    def __init__(self, items, name="X"):
+        self.items = items
+        self.name = name
+        self._dark = []  # (index, largest value, white), see `warn_if_dark`
 
     def __len__(self):
-        return len(self.images)
+        return len(self.items)
 
-    def name(self, i):
-        """Return how messages refer to image `i`."""
-        return f"image {i} of X, an array of shape {self.images.shape[1:]}"
+    def path(self, i):
+        """Return the path of image `i`, or None if it is not in a file."""
+        return self.items[i] if isinstance(self.items[i], str) else None
+
+    def describe(self, i):
+        """Return how messages refer to image `i`; repr escapes what is unprintable."""
+        item, position = self.items[i], f"{self.name}[{i}]"
+        if isinstance(item, str):
+            return f"{item!r} ({position})"
+        if isinstance(item, bytes):
+            return f"{position}, {len(item)} bytes"
+        if isinstance(item, Image.Image):
+            return f"{position}, a Pillow image of mode {item.mode}, size {item.size}"
+        return f"{position}, an array of shape {item.shape}"
 
     def read_bytes(self, i):
-        """Return the shape and the pixels of image `i`."""
-        return self._prefix + self.images[i].tobytes()
+        """Return what identifies image `i`: the content of its file, or its pixels."""
+        item = self.items[i]
+        if isinstance(item, bytes):
+            return item
+        if isinstance(item, np.ndarray):
+            return f"{item.shape}\n".encode() + item.tobytes()
+        with self._read_errors(i):
+            if isinstance(item, str):
+                return read_file(item)
+            return _pillow_bytes(item)
 
     def digest(self, i):
-        """Return the digest of image `i`."""
+        """Return the digest of image `i`; files are read again only if changed."""
+        if isinstance(self.items[i], str):
+            with self._read_errors(i):
+                return file_digest(self.items[i])
         return content_digest(self.read_bytes(i))
 
-    def decode(self, i, data, image_size, interpolation):
+    def decode(self, i, data, settings):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        with _read_errors(self, i, None, "Remove it from X."):
-            pixels = np.frombuffer(data, np.uint8, offset=len(self._prefix))
-            image = Image.fromarray(pixels.reshape(self.images.shape[1:]))
-            return resize(image.convert("RGB"), image_size, interpolation)
+        item, on_dark = self.items[i], partial(self._add_dark, i)
+        with self._read_errors(i):
+            if isinstance(item, np.ndarray):
+                image = Image.fromarray(np.ascontiguousarray(item))
+                return image_to_pixels(image, settings)
+            if isinstance(item, Image.Image):
+                with _PILLOW_LOCK:
+                    item.load()
+                return image_to_pixels(item, settings, on_dark)
+            return decode_image(data, settings, on_dark)
+
+    def read(self, i, settings):
+        """Read and decode image `i`."""
+        return self.decode(i, self.read_bytes(i), settings)
+
+    def warn_if_dark(self):
+        """Warn, once, of images of more than 8 bits that use little of their range.
+
+        Such as 12 bits stored in 16. To be called by the thread of the user.
+        """
+        if not self._dark:
+            return
+        dark, self._dark = sorted(self._dark), []
+        i, largest, white = dark[0]
+        others = f" and {len(dark) - 1} other images" if len(dark) > 1 else ""
+        fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12, 14) if largest < 2**n]
+        suggested = fitting[0] if white > 1 else f"(0, {largest:g})"
+        warn(
+            f"{self.describe(i)}{others} have more than 8 bits, but the largest value "
+            f"is {largest:g} where {white:g} is white (in the first): they were "
+            "decoded as almost black. If they are not dark, set the 'value_range' "
+            f"parameter to (black, white), perhaps {suggested}."
+        )
+
+    def _add_dark(self, i, largest, white):
+        self._dark.append((i, largest, white))
+
+    @contextmanager
+    def _read_errors(self, i):
+        """Raise any error in the block as an ImageReadError that names image `i`."""
+        try:
+            yield
+        except Exception as error:
+            message = f"Cannot read {self.describe(i)}: {_cause(error)}. {_REMEDY}"
+            raise ImageReadError(
+                message, index=i, path=self.path(i), argument=self.name
+            ) from None
 
 
-def check_images(X):
+def check_images(X, name="X"):
     """Check the form of X, without opening any file.
 
     Parameters
     ----------
     X : array-like
-        Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
-        images of shape (n_samples, height, width, 3) or (n_samples, height, width).
+        Images in one of the accepted forms, see `ACCEPTED`.
+    name : str, default="X"
+        Name of the argument, for messages.
 
     Returns
     -------
-    ImageFiles or ImageArrays
+    Images
 
     Raises
     ------
     ValueError
         If X is anything else; the message describes what was given.
     """
-    values = _to_array(X)
+    if isinstance(X, (list, tuple)):
+        if not X:
+            raise _empty_error((0,), name)
+        items = [x[0] if _is_row(x) else x for x in X]
+        return Images([_check_item(i, x, name) for i, x in enumerate(items)], name)
+    values = _to_array(X, name)
     shape = values.shape
-    for axis, unit in enumerate(("sample", "feature")[: values.ndim]):
-        if shape[axis] == 0:
-            raise ValueError(
-                f"Found array with 0 {unit}(s) (shape={shape}) while a minimum of 1 is "
-                f"required. {_ACCEPTED}"
-            )
+    if 0 in shape[:2]:
+        raise _empty_error(shape, name)
     if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
-        return ImageFiles([_check_path(i, p) for i, p in enumerate(values.flat)])
+        items = values.ravel()
+        return Images([_check_item(i, x, name) for i, x in enumerate(items)], name)
     if values.dtype == np.uint8 and values.size:
-        if values.ndim == 3 and shape[2] in (3, 4):
-            raise _input_error(
-                X, f", shape {shape}, a single image: pass X[np.newaxis]"
-            )
-        if values.ndim == 3 or (values.ndim == 4 and shape[3] == 3):
-            return ImageArrays(values)
-    raise _input_error(X, f", shape {shape} and dtype {values.dtype}{_hint(values)}")
+        is_single = values.ndim == 3 and shape[2] in (3, 4)
+        if not is_single and (values.ndim == 3 or (shape[3:] == (3,))):
+            return Images(values, name)
+    raise _input_error(
+        X, f", shape {shape} and dtype {values.dtype}{array_hint(values, name)}", name
+    )
 
 
-def validate_images(estimator, X, *, reset):
+def validate_images(estimator, X, *, reset, name="X"):
     """Check the form of X, and its column name against the one seen in `fit`.
 
     With `reset`, a 2-D X sets `n_features_in_`, and a data frame `feature_names_in_`.
     """
-    images = check_images(X)
+    images = check_images(X, name)
     if reset:
         vars(estimator).pop("n_features_in_", None)
     if reset or hasattr(estimator, "n_features_in_"):
@@ -150,6 +192,24 @@ def validate_images(estimator, X, *, reset):
             estimator, X, reset=reset, skip_check_array=True, ensure_2d=is_column
         )
     return images
+
+
+def check_value_range(value_range):
+    """Return the `value_range` parameter as a pair of floats, or None."""
+    if value_range is None:
+        return None
+    try:
+        low, high = value_range
+        valid = isinstance(low, Real) and isinstance(high, Real) and low < high
+        valid = valid and np.isfinite([low, high]).all()
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            "The 'value_range' parameter must be None or a pair of numbers (black, "
+            f"white), the first less than the second. Got {value_range!r} instead."
+        )
+    return float(low), float(high)
 
 
 def image_tags(tags):
@@ -161,91 +221,90 @@ def image_tags(tags):
     return tags
 
 
-def _input_error(X, details):
-    return ValueError(f"{_ACCEPTED} Got X of type {type(X).__name__}{details}.")
+def _input_error(X, details, name):
+    return ValueError(f"{name} {ACCEPTED} Got {name} of type {_type(X)}{details}.")
 
 
-def _to_array(X):
+def _empty_error(shape, name):
+    axis = shape.index(0)
+    return ValueError(
+        f"Found array with 0 {('sample', 'feature')[axis]}(s) (shape={shape}) while a "
+        f"minimum of 1 is required. {name} {ACCEPTED}"
+    )
+
+
+def _type(value):
+    return type(value).__name__
+
+
+def _is_row(x):
+    """Return whether a list element is a row of a column of paths."""
+    return isinstance(x, (list, tuple)) and len(x) == 1
+
+
+def _to_array(X, name):
     """Return X as an ndarray; refuse what numpy would misinterpret."""
     if isinstance(X, (str, os.PathLike)):
-        raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]")
+        raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]", name)
+    if isinstance(X, (bytes, bytearray, Image.Image)):
+        raise _input_error(X, f", a single image: wrap it in a list, [{name}]", name)
     if hasattr(X, "nnz"):
-        raise _input_error(X, ", which is sparse: images are dense arrays")
-    is_list = isinstance(X, (list, tuple))
-    if any(isinstance(x, Image.Image) for x in (X if is_list else [X])):
-        raise _input_error(
-            X, ' with Pillow images: use np.asarray(image.convert("RGB"))'
+        raise _input_error(X, ", which is sparse: images are dense arrays", name)
+    try:
+        return np.asarray(X)
+    except Exception as error:
+        details = f", which is not a valid array ({error})"
+        raise _input_error(X, details, name) from None
+
+
+def _check_item(i, item, name):
+    """Return element `i` of X as str, bytes, Pillow image or uint8 array."""
+    if isinstance(item, str):
+        if not item:
+            raise ValueError(
+                f"{name}[{i}] is an empty string, not the path of an image."
+            )
+        return str.__str__(item)
+    if isinstance(item, os.PathLike):
+        return _check_item(i, os.fspath(item), name)
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return bytes(item)
+    if isinstance(item, Image.Image):
+        return item
+    if hasattr(item, "__array__") and np.ndim(item):
+        array = np.asarray(item)
+        is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+        if is_image and array.dtype == np.uint8 and array.size:
+            return array
+        raise ValueError(
+            f"{name}[{i}] is an array of shape {array.shape} and dtype {array.dtype}"
+            f"{array_hint(array[np.newaxis], f'{name}[{i}]')}. {name} {ACCEPTED}"
         )
-    try:
-        # As objects, since numpy would convert the number in ["a.png", 1.0] to str.
-        values = np.asarray(X, dtype=object) if is_list else np.asarray(X)
-        return np.asarray(X) if values.ndim > 2 else values
-    except Exception as error:
-        raise _input_error(X, f", which is not a valid array ({error})") from error
+    hint = ""
+    if _type(item) in ("NoneType", "NAType") or (
+        isinstance(item, float) and item != item
+    ):
+        hint = " (it is a missing value)"
+    elif hasattr(item, "read"):
+        hint = " (pass what its method read() returns)"
+    raise ValueError(
+        f"{name}[{i}] is of type {_type(item)}, not an image{hint}. {name} {ACCEPTED}"
+    )
 
 
-def _check_path(i, value):
-    """Return element `i` of X as a plain str."""
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(path, str):
-        kind = type(value).__name__
-        hint = ""
-        if isinstance(path, bytes):
-            hint = " (convert it with os.fsdecode)"
-        elif kind in ("NoneType", "NAType") or (
-            isinstance(value, float) and value != value
-        ):
-            hint = " (it is a missing value)"
-        raise ValueError(f"X[{i}] is of type {kind}, not a path{hint}. {_ACCEPTED}")
-    if not path:
-        raise ValueError(f"X[{i}] is an empty string, not the path of an image.")
-    return str.__str__(path)
-
-
-def _hint(values):
-    """Suggest how to convert arrays that are nearly images, or to select the paths."""
-    if values.dtype.kind == "O" and values.ndim == 2:
-        return ": select the one column that holds the paths"
-    if values.ndim == 4 and values.shape[3] in (1, 4):
-        return f": pass X[..., {0 if values.shape[3] == 1 else ':3'}]"
-    if values.ndim in (3, 4) and values.dtype.kind in "iuf" and values.size:
-        low, high = values.min(), values.max()
-        if values.dtype.kind == "f" and 0 <= low <= high <= 1:
-            return ': convert with (255 * X).round().astype("uint8")'
-        if 0 <= low <= high <= 255:
-            return ': convert with .astype("uint8")'
-    return ""
-
-
-@contextmanager
-def _read_errors(images, i, path, remedy):
-    """Raise any error in the block as an ImageReadError that names image `i`."""
-    try:
-        yield
-    except Exception as error:
-        message = f"Cannot read {images.name(i)}: {_cause(error)}. {remedy}"
-        raise ImageReadError(message, index=i, path=path) from error
+def _pillow_bytes(image):
+    """Return bytes that identify a Pillow image as it will be decoded."""
+    with _PILLOW_LOCK:
+        pixels = image.tobytes()
+    orientation = image.getexif().get(0x0112)
+    described = image.mode, image.size, orientation, image.info.get("transparency")
+    palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
+    return repr((*described, palette)).encode() + pixels
 
 
 def _cause(error):
-    """Describe the error, without a buffer's address or a second path."""
-    if isinstance(error, UnidentifiedImageError):
-        text = "it is not a complete image in a supported format"
-    else:
-        text = str(getattr(error, "strerror", None) or error).rstrip(".")
+    """Describe the error, without a second path."""
+    text = str(getattr(error, "strerror", None) or error).rstrip(".")
     # Pillow may quote unprintable bytes of the file.
     text = text.encode("utf-8", "backslashreplace").decode()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _read_regular_file(path):
-    """Read a regular file; opening anything else, such as a pipe, could block."""
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, socket or device"
-        raise OSError(f"it is {kind}, not a regular file")
-    with open(path, "rb") as file:
-        data = file.read()
-    if not data:
-        raise OSError("the file is empty")
-    return data

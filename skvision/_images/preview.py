@@ -1,12 +1,9 @@
-"""Reading one image for a preview, and writing the results."""
+"""Writing the images of a preview."""
 
 import os
 from pathlib import Path
 
 from PIL import Image
-
-from skvision._images.decode import upright_size
-from skvision._images.inputs import check_images
 
 # File name extension -> Pillow's name of the format.
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG"}
@@ -69,23 +66,3 @@ def write_images(images, paths):
     for image, path in zip(images, paths, strict=True):
         with open(path, "xb") as file:
             Image.fromarray(image).save(file, _FORMATS[path.suffix[1:]])
-
-
-def read_image(path, image_size=None):
-    """Read one image file as a uint8 array of shape (height, width, 3).
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Path of the file.
-    image_size : tuple of (int, int) or None, default=None
-        Height and width to resize to; None keeps the original size.
-
-    Raises
-    ------
-    ImageReadError
-        If the file cannot be read.
-    """
-    images = check_images([path])
-    data = images.read_bytes(0)
-    return images.decode(0, data, image_size or upright_size(data), "bilinear")

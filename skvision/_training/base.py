@@ -17,6 +17,7 @@ from skvision import __version__
 from skvision._nets.arithmetic import describe_arithmetic, effective_dtype
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
+from skvision._utils.errors import short_traceback
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     CallbackSupportMixin,
@@ -74,8 +75,11 @@ class BaseNetworkClassifier(
     """
 
     @abstractmethod
-    def _check_data(self, X, *, reset):
-        """Return `X` as `Data`; with `reset`, set `n_features_in_` and names."""
+    def _check_data(self, X, *, reset, name="X"):
+        """Return `X` as `Data`; with `reset`, set `n_features_in_` and names.
+
+        `name` is that of the argument, for messages.
+        """
 
     @abstractmethod
     def _describe_network(self, data, n_outputs):
@@ -130,7 +134,7 @@ class BaseNetworkClassifier(
             If the loss became NaN or infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        with self._restore_features_on_error():
+        with short_traceback(), self._restore_features_on_error():
             fitted_attributes = self._fit(X, y, sample_weight, validation)
         vars(self).update(fitted_attributes)
         return self
@@ -234,13 +238,13 @@ class BaseNetworkClassifier(
         from skvision._nets.program_pool import predict_logits
 
         dtype = self._effective_dtype()
-        return np.mean(
-            [
+        with short_traceback():
+            logits = [
                 predict_logits(self._network, self._weights, view, dtype)
                 for view in self._predicted_views(data)
-            ],
-            axis=0,
-        )
+            ]
+        data.warn()
+        return np.mean(logits, axis=0)
 
     def _predicted_views(self, data):
         """Return the data over which predictions average the logits."""
@@ -299,7 +303,7 @@ class BaseNetworkClassifier(
             raise ValueError(
                 f"{missing} is missing: pass both X_val and y_val, or neither."
             )
-        data = self._check_data(X_val, reset=False).load()
+        data = self._check_data(X_val, reset=False, name="X_val").load()
         y_val = column_or_1d(y_val)
         check_consistent_length(X_val, y_val)
         unknown = np.setdiff1d(y_val, classes)

@@ -34,6 +34,9 @@ class Data(Protocol):
     def batch(self, indices, randomness=None):
         """Return an array of inputs, augmented if `randomness` is (seed, epoch)."""
 
+    def warn(self):
+        """Issue warnings about what has been read."""
+
     def content(self):
         """Yield bytes that identify the data, for the file name of a checkpoint."""
 
@@ -57,6 +60,9 @@ class ArrayData:
 
     def batch(self, indices, randomness=None):
         return self.X[indices]
+
+    def warn(self):
+        pass
 
     def content(self):
         yield repr((self.X.shape, self.X.dtype)).encode()

@@ -98,8 +98,8 @@ class FrozenMaps:
             _filled(fixed, views)
         loaded = replace(self, fixed=fixed, views=views)
         if is_augmented and not is_stored:
-            images = fixed.images, fixed.image_size, fixed.interpolation
-            return replace(loaded, unstored=ImageData(*images, self.augmenter).load())
+            unstored = ImageData(fixed.images, fixed.image_settings, self.augmenter)
+            return replace(loaded, unstored=unstored.load())
         if not is_augmented or only_flips(self.augmenter):
             return loaded
         store = fixed.store
@@ -127,6 +127,9 @@ class FrozenMaps:
                 pairs = list(zip(indices[some], views[some].tolist(), strict=True))
                 maps[some] = extraction.fetch(pairs).reshape(-1, *self.shape)
         return maps
+
+    def warn(self):
+        self.fixed.images.warn_if_dark()
 
     def content(self):
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())

@@ -24,19 +24,19 @@ class ImageData:
 
     Parameters
     ----------
-    images : ImageFiles or ImageArrays
-    image_size, interpolation
-        Target size, and resampling filter.
+    images : Images
+    settings : ImageSettings
+        Target size, and how to resize.
     augmenter : ImageAugmenter or None
         Transforms training batches.
     """
 
     max_predict_batch = 4  # a single image costs little more
 
-    def __init__(self, images, image_size, interpolation, augmenter):
+    def __init__(self, images, settings, augmenter):
         self.images = images
-        self.image_size = image_size
-        self.interpolation = interpolation
+        self.settings = settings
+        self.image_size = settings.image_size
         self.augmenter = augmenter
         self.indices = np.arange(len(images))
         self.pixels = None  # (len(images), height, width, 3), from `load`
@@ -67,6 +67,7 @@ class ImageData:
             decoded = map_ahead(pool, self._decode, range(len(self.images)), 16)
             for i, image in enumerate(decoded):
                 self.pixels[i] = image
+        self.warn()
         return self
 
     def batch(self, indices, randomness=None):
@@ -85,16 +86,18 @@ class ImageData:
             images, {k: v[indices] for k, v in transformations.items()}
         )
 
+    def warn(self):
+        self.images.warn_if_dark()
+
     def content(self):
         """Yield bytes that identify the data."""
         augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
-        yield repr((self.image_size, self.interpolation, augmenter)).encode()
+        yield repr((self.settings, augmenter)).encode()
         for i in self.indices:
             yield self.images.digest(i)
 
     def _decode(self, i):
-        data = self.images.read_bytes(i)
-        return self.images.decode(i, data, self.image_size, self.interpolation)
+        return self.images.read(i, self.settings)
 
     def _draw_transformations(self, randomness):
         """Draw the transformations of all images in an epoch, once per epoch."""

@@ -1,6 +1,7 @@
 """Format and library versions stored in saved estimators."""
 
 import functools
+import inspect
 import warnings
 from importlib.metadata import version
 
@@ -38,12 +39,18 @@ class SavedWithVersions:
         _check(type(self).__name__, file_format, written_by)
         if file_format == 1:
             state = self._from_format_1(state)
-        super().__setstate__(state)
+        # Parameters that did not exist yet when the estimator was saved.
+        super().__setstate__({**_defaults(type(self)), **state})
 
     @staticmethod
     def _from_format_1(state):
         """Return the state of an estimator that was saved in format 1."""
         return state
+
+
+def _defaults(estimator_class):
+    parameters = inspect.signature(estimator_class).parameters.items()
+    return {name: parameter.default for name, parameter in parameters}
 
 
 def _check(name, file_format, written_by):

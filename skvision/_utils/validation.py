@@ -32,6 +32,7 @@ __all__ = [
     "StrOptions",
     "check_callbacks",
     "check_image_size",
+    "check_option",
     "check_sample_weight",
     "check_units",
     "fit_context",
@@ -85,6 +86,16 @@ def check_image_size(image_size, smallest=1):
             f"at least {smallest} here. Got {image_size!r} instead."
         )
     return int(height), int(width)
+
+
+def check_option(name, value, options):
+    """Return the parameter `name`, which must be one of the strings `options`."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(
+            f"The {name!r} parameter must be one of {', '.join(map(repr, options))}. "
+            f"Got {value!r} instead."
+        )
+    return value
 
 
 def check_units(name, units):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skvision._images.inputs import check_images
+from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision._utils.parallel import map_ahead, n_threads
 from skvision.exceptions import ImageReadError
@@ -56,7 +57,7 @@ def check_image_files(X):
     def check(i):
         try:
             data = images.read_bytes(i)
-            images.decode(i, data, (32, 32), "bilinear")
+            images.decode(i, data, ImageSettings((32, 32)))
         except ImageReadError as error:
             return error
         return content_digest(data)

@@ -1,10 +1,9 @@
 """Display of an image and random transformations of it."""
 
-import os
-
 import numpy as np
 
 from skvision._images.inputs import check_images
+from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
 from skvision.plot._shared import (
     check_matplotlib,
@@ -154,7 +153,8 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
-        original = _read_image(image, image_size, "bilinear")
+        settings = image_size and ImageSettings(check_image_size(image_size))
+        original = _read_image(image, settings)
         display = _transform(cls, augmenter, original, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
@@ -231,28 +231,15 @@ class AugmentationDisplay:
                 f"{type(classifier).__name__} has no augmenter. Set its "
                 "'augmenter' parameter to an ImageAugmenter, or use from_augmenter."
             )
-        original = _read_image(image, classifier.image_size, classifier.interpolation)
+        original = _read_image(image, classifier._image_settings())
         display = _transform(cls, augmenter, original, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
-def _read_image(image, image_size, interpolation):
-    """Read a path or an array as a uint8 image of shape (height, width, 3)."""
-    if isinstance(image, (str, os.PathLike)):
-        images = check_images([image])
-    else:
-        image = np.asarray(image)
-        try:
-            images = check_images(image[np.newaxis])
-        except ValueError as error:
-            raise ValueError(
-                "'image' must be a path, or a uint8 array of shape (height, width, 3) "
-                f"or (height, width). Got shape {image.shape}, dtype {image.dtype}."
-            ) from error
-    if image_size is None:
-        return read_for_display(images, 0)
-    size = check_image_size(image_size)
-    return images.decode(0, images.read_bytes(0), size, interpolation)
+def _read_image(image, settings):
+    """Read an image as a uint8 array of shape (height, width, 3)."""
+    images = check_images([image], name="image")
+    return read_for_display(images, 0) if settings is None else images.read(0, settings)
 
 
 def _transform(cls, augmenter, original, n_images, random_state):

@@ -47,7 +47,7 @@ def compute_saliencies(estimator, images, X, codes):
     estimator : fitted classifier of images
         One of `NETWORKS`, or a pipeline of `VGG16BottleneckTransformer` and any
         classifier.
-    images : ImageFiles or ImageArrays
+    images : Images
         The images.
     X : array-like
         The same images, as passed by the user.
@@ -78,8 +78,7 @@ def _grad_cam(classifier, images, codes):
     from skvision._nets import builders
 
     grad_cam = builders.grad_cam(classifier.model_)
-    size = check_image_size(classifier.image_size)
-    data = ImageData(images, size, classifier.interpolation, None)
+    data = ImageData(images, classifier._image_settings(), None)
     return [grad_cam(data.batch(np.array([i])), code) for i, code in enumerate(codes)]
 
 

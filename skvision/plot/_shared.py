@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
-from skvision._images.decode import upright_size
-from skvision._images.inputs import ImageArrays
+from skvision._images.resize import ImageSettings
 
 # Maximum side, in pixels, of an image that is displayed in a grid.
 MAX_SIDE = 320
@@ -34,12 +33,7 @@ def final_estimator(estimator):
 
 def read_for_display(images, i):
     """Return image `i`, upright and with no side longer than `MAX_SIDE` pixels."""
-    data = images.read_bytes(i)
-    is_array = isinstance(images, ImageArrays)
-    size = images.images.shape[1:3] if is_array else upright_size(data)
-    scale = min(1, MAX_SIDE / max(size))
-    size = tuple(max(1, round(scale * side)) for side in size)
-    return images.decode(i, data, size, "bilinear")
+    return images.read(i, ImageSettings(None, max_side=MAX_SIDE))
 
 
 def check_axes(ax, n):

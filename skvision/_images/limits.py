@@ -1,0 +1,92 @@
+"""Limits on the size of images, checked before a file is read or decoded.
+
+They are environment variables, so that worker processes have the same ones.
+"""
+
+import os
+
+MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
+MAX_PIXELS = "SKVISION_MAX_IMAGE_PIXELS"
+_DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
+
+# Memory that Pillow needs for a pixel, in bytes: four for most modes. Some decoders
+# have copies of the image, and a progressive JPEG its coefficients.
+_PILLOW = 4
+_DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
+_TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH = 322, 323, 278  # tags of TIFF
+
+
+def limit(name):
+    """Return the limit `MAX_BYTES` or `MAX_PIXELS` that is in force in this process."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return _DEFAULTS[name]
+    if not text.replace("_", "").isdecimal():
+        raise ValueError(
+            f"The environment variable {name} must be a whole number. Got {text!r}."
+        )
+    return int(text)
+
+
+def check_bytes(n_bytes):
+    """Raise unless a file of this size may be read."""
+    if n_bytes > limit(MAX_BYTES):
+        raise ValueError(
+            f"it has {n_bytes / 1e6:,.0f} MB, more than the limit of "
+            f"{limit(MAX_BYTES) / 1e6:,.0f} MB{_how_to_raise(MAX_BYTES, n_bytes)}"
+        )
+
+
+def check_memory(image, size, n_bytes, coefficients):
+    """Raise unless an image, opened by Pillow and not yet decoded, may be decoded.
+
+    `size` is that in the file, `image.size` perhaps a reduced one at which a JPEG will
+    be decoded; `n_bytes` is the size of the file, and `coefficients` are the bytes from
+    `jpeg_coefficients`.
+    """
+    width, height = image.size
+    needed = width * height * _DECODERS.get(image.format, _PILLOW) + coefficients
+    needed = n_bytes + max(needed, _PILLOW * _tile(image, width, height))
+    n_pixels = -(-needed // _PILLOW)
+    if n_pixels > limit(MAX_PIXELS):
+        raise ValueError(
+            f"reading its {size[0]} x {size[1]} pixels as {image.format} would take "
+            f"about {needed / 1e6:,.0f} MB, more than the limit of "
+            f"{_PILLOW * limit(MAX_PIXELS) / 1e6:,.0f} MB"
+            f"{_how_to_raise(MAX_PIXELS, n_pixels)}"
+        )
+
+
+def _how_to_raise(name, needed):
+    # Two digits are enough, rounded up.
+    unit = 10 ** max(0, len(str(needed)) - 2)
+    return (
+        f". If you trust it, set the environment variable {name} to at least "
+        f"{-(-needed // unit) * unit}, before worker processes start"
+    )
+
+
+def _tile(image, width, height):
+    """Return the number of pixels in a tile or strip of a TIFF, or 0."""
+    tags = getattr(image, "tag_v2", {})
+    tile = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
+    strip = width, min(tags.get(_STRIP_LENGTH, 0), height)
+    return max(int(a) * int(b) for a, b in (tile, strip))
+
+
+def jpeg_coefficients(image, data):
+    """Return the bytes of a JPEG's coefficients, which several scans need at once.
+
+    The image has been opened, and nothing more.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return 0
+    # Pillow stops reading after the header of the first scan: a marker, its length, the
+    # number of components in this scan, two bytes for each, and three more.
+    n = len(image.layer)
+    header = b"\xff\xda" + (6 + 2 * n).to_bytes(2) + bytes([n])
+    is_single = data[: image.fp.tell()][-8 - 2 * n :].startswith(header)
+    if is_single and not image.info.get("progressive"):
+        return 0
+    areas = [h * v for _, h, v, _ in image.layer]
+    return 2 * image.size[0] * image.size[1] * sum(areas) // max(areas)
