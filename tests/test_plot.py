@@ -488,7 +488,7 @@ class TestImagePredictionDisplay:
     def test_only_displayed_images_are_read(self, paths, tmp_path):
         X = [*paths[:3], tmp_path / "missing.png"]
         assert len(self.from_predictions(X, n_images=2).axes_) == 2
-        with pytest.raises(ImageReadError, match=r"image 3 of X, .*missing\.png"):
+        with pytest.raises(ImageReadError, match=r"missing\.png. \(X\[3\]\)"):
             self.from_predictions(X, n_images=4)
 
     def test_errors_of_from_estimator(self, four):

@@ -92,9 +92,13 @@ def check_paths_in_polars(name, estimator):
 
 
 def check_images_in_memory(name, estimator):
-    """A uint8 array is equivalent to the same images in files."""
+    """Arrays, bytes and Pillow images are equivalent to the same images in files."""
     data = sample()
+    encoded = [Path(path).read_bytes() for path in data.paths]
+    opened = [Image.fromarray(image) for image in data.pixels]
     forms = {
+        "a list of arrays": list(data.pixels),
+        "a list of bytes and Pillow images": [*encoded[:3], *opened[3:]],
         "images in memory": data.pixels,
         "images in memory, not contiguous": data.pixels[:, ::-1][:, ::-1],
         "images in memory, Fortran-ordered": np.asfortranarray(data.pixels),

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from skvision import ImageAugmenter, ScratchCNNClassifier
 from skvision._images.inputs import check_images
+from skvision._images.resize import ImageSettings
 from skvision._training.image_data import ImageData, predicted_views
 from skvision.datasets import load_image_files
 
@@ -106,7 +107,8 @@ def flip_averaged_accuracy(X, y, size, interpolation, last_epochs, accuracies):
     """
     from skvision._nets.backend import keras, tf
 
-    images = ImageData(check_images(X), (size, size), interpolation, None).load()
+    settings = ImageSettings((size, size), interpolation)
+    images = ImageData(check_images(X), settings, None).load()
     views = predicted_views(images, flip_average=True, augmenter=None)
 
     class Accuracy(keras.callbacks.Callback):
