@@ -766,6 +766,17 @@ def test_pillow_images_are_not_changed(tmp_path):
         assert (image.info, image.mode) == (before, "L")
 
 
+def test_pillow_image_that_is_not_decoded_is_read_as_its_file(large_jpeg):
+    opened = Image.open(BytesIO(large_jpeg))
+    images = check_images([large_jpeg, opened, opened])
+    assert images.digest(1) == images.digest(0)
+    found = [images.read(i, ImageSettings((50, 60))) for i in range(3)]
+    assert (found[1] == found[0]).all() and (found[2] == found[0]).all()
+    assert opened.tile  # still not decoded
+    opened.load()
+    assert images.digest(1) != images.digest(0)
+
+
 def test_closed_pillow_image_is_an_image_read_error(tmp_path):
     image = Image.open(put(tmp_path, PNG))
     image.close()

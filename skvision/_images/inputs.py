@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from skvision._images.decode import decode_image, image_to_pixels
 from skvision._images.files import file_digest, read_file
 from skvision._images.hints import array_hint
+from skvision._images.limits import check_bytes
 from skvision._utils.files import content_digest
 from skvision._utils.warning import warn
 from skvision.exceptions import ImageReadError
@@ -29,6 +30,9 @@ _REMEDY = (
     "skvision.datasets.check_image_files lists all images that cannot be read: correct "
     "or remove them."
 )
+
+# The start of what identifies a decoded Pillow image; no file starts like this.
+_DECODED = b"decoded: "
 
 # Loading a Pillow image is not thread-safe, and X may contain the same one twice.
 _PILLOW_LOCK = threading.Lock()
@@ -94,9 +98,7 @@ class Images:
             if isinstance(item, np.ndarray):
                 image = Image.fromarray(np.ascontiguousarray(item))
                 return image_to_pixels(image, settings)
-            if isinstance(item, Image.Image):
-                with _PILLOW_LOCK:
-                    item.load()
+            if isinstance(item, Image.Image) and data.startswith(_DECODED):
                 return image_to_pixels(item, settings, on_dark)
             return decode_image(data, settings, on_dark)
 
@@ -293,13 +295,25 @@ def _check_item(i, item, name):
 
 
 def _pillow_bytes(image):
-    """Return bytes that identify a Pillow image as it will be decoded."""
+    """Return the file of a Pillow image, or what identifies it if it is decoded.
+
+    An image that is open and not yet decoded stays so: a list of many would otherwise
+    fill the memory.
+    """
     with _PILLOW_LOCK:
-        pixels = image.tobytes()
+        file = getattr(image, "fp", None)
+        if file is not None and image.tile and getattr(image, "tell", int)() == 0:
+            position = file.tell()
+            check_bytes(file.seek(0, os.SEEK_END))
+            file.seek(0)
+            data = file.read()
+            file.seek(position)
+            return data
+        image.load()
     orientation = image.getexif().get(0x0112)
     described = image.mode, image.size, orientation, image.info.get("transparency")
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
-    return repr((*described, palette)).encode() + pixels
+    return _DECODED + repr((*described, palette)).encode() + image.tobytes()
 
 
 def _cause(error):

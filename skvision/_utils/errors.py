@@ -1,14 +1,14 @@
 """Errors that do not bury their message."""
 
-from contextlib import contextmanager
-
 from skvision.exceptions import ImageReadError
 
 
-@contextmanager
-def short_traceback():
+class short_traceback:
     """Leave out the frames between the user's call and an unreadable image."""
-    try:
-        yield
-    except ImageReadError as error:
-        raise error.with_traceback(None) from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, frames):
+        if isinstance(error, ImageReadError):
+            raise error.with_traceback(None) from None
