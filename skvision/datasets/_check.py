@@ -13,7 +13,7 @@ from skvision._utils.parallel import map_ahead, n_threads
 from skvision.datasets._class_names import same_spelling
 from skvision.datasets._duplicates import exact_groups, near_groups
 from skvision.datasets._inspection import look_at
-from skvision.datasets._report import Finding, ImageCheckReport, Part
+from skvision.datasets._report import Finding, ImageCheckReport, Part, counted
 
 # A class with fewer images cannot be in each fold of scikit-learn's default of 5.
 _MIN_IMAGES = 5
@@ -213,7 +213,7 @@ def _findings_of_counts(counts):
     largest = Counter(counts).most_common(1)
     for label, n in counts.items():
         if n < _MIN_IMAGES:
-            yield Finding("few images", label=label, detail=f"{n} images")
+            yield Finding("few images", label=label, detail=counted(n, "image"))
         elif n * _MAX_IMBALANCE < largest[0][1]:
-            detail = f"{n} images, {largest[0][0]!r}: {largest[0][1]}"
+            detail = f"{counted(n, 'image')}, {largest[0][0]!r}: {largest[0][1]}"
             yield Finding("imbalance", label=label, detail=detail)

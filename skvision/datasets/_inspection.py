@@ -4,7 +4,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from skvision._images.decode import FORMATS
 from skvision._images.inputs import ImageArrays
@@ -53,7 +53,9 @@ def _cause(error):
     cause = error.__cause__ or error.__context__
     if cause is None:
         return str(error)
-    return f"{type(cause).__name__}: {getattr(cause, 'strerror', None) or cause}"
+    if isinstance(cause, UnidentifiedImageError):  # its text is a buffer's address
+        return "it is not a complete image in a supported format"
+    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
 def _problems(images, data):

@@ -136,12 +136,12 @@ class ImageCheckReport:
     >>> print(report)
     X: 10 images in 2 classes
     <BLANKLINE>
-    class  y
-    0      5
-    1      5
+    class      y
+    0          5
+    1          5
     <BLANKLINE>
     unreadable (1): cannot be read
-        'digits/0/0_0020.png': UnidentifiedImageError: ...
+        'digits/0/0_0036.png': it is not a complete image in a supported format
     small (9): very few pixels
         'digits/0/0_0000.png': 8 x 8 pixels
         ...
@@ -218,8 +218,9 @@ class ImageCheckReport:
 
     def _head(self):
         for part in self._parts:
-            classes = f" in {len(part.class_counts)} classes" * bool(part.class_counts)
-            yield f"{part.name}: {len(part)} images{classes}"
+            n_classes, images = len(part.class_counts), counted(len(part), "image")
+            classes = f" in {counted(n_classes, 'class')}" if n_classes else ""
+            yield f"{part.name}: {images}{classes}"
 
     def _class_table(self):
         counts = [part.class_counts for part in self._parts]
@@ -254,7 +255,9 @@ class ImageCheckReport:
         for finding in findings:
             groups.setdefault(finding.group, []).append(finding)
         for finding in findings:
-            if finding.group is not None:
+            if finding.problem == "class spelling":
+                yield finding.detail
+            elif finding.group is not None:
                 yield ", ".join(map(self._name, groups[finding.group]))
             else:
                 detail = f": {_printable(finding.detail)}" if finding.detail else ""
@@ -265,6 +268,11 @@ class ImageCheckReport:
             return ascii(finding.label)
         part = next(part for part in self._parts if part.name == finding.part)
         return part.file_name(finding.index)
+
+
+def counted(n, noun):
+    """Return the number with its noun, in the plural unless it is 1."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}{'es' * noun.endswith('s') or 's'}"
 
 
 def _printable(value):
