@@ -734,7 +734,9 @@ class TestArrangeDogsVsCats:
         os.mkfifo(source / name)
         source = source / name if kind == "source" else source
         match = (
-            "contains 0 images" if kind == "inner" else "is a pipe, socket or device"
+            "contains 0 images"
+            if kind == "inner"
+            else "is a folder, pipe, socket or device"
         )
         with pytest.raises(ValueError, match=match):
             arrange_dogs_vs_cats(source, tmp_path / "to", **self.sizes)

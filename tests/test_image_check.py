@@ -57,6 +57,8 @@ def test_sound_images(scenes):
     assert report.readable.all()
     assert report.readable_val is None
     assert report.errors == report.duplicates == []
+    assert isinstance(report.to_frame(), pd.DataFrame)
+    assert len(report.to_frame()) == 0
     assert "class" not in str(check_image_files(scenes))
 
 
@@ -138,6 +140,7 @@ def test_many_images_that_are_alike_are_one_group():
     report = check_image_files(frames)
     assert {f.problem for f in report.findings} == {"near-duplicate"}
     assert {f.group for f in report.findings} == {0}
+    assert str(report).endswith(", image 4 of X and 295 more")
     assert len(report.findings) == 300
 
 
@@ -182,12 +185,12 @@ def test_bit_depth_of_colours(tmp_path, factor, is_suspicious):
 
 def test_sizes(tmp_path):
     sizes = {"small": (31, 40), "aspect ratio": (200, 49), "large": (8001, 8000)}
-    paths = [tmp_path / f"{name}.png" for name in sizes]
+    paths = [tmp_path / f"{name}.jpg" for name in sizes]
     for path, size in zip(paths, sizes.values(), strict=True):
-        Image.new("1", size).save(path)
+        Image.new("L", size).save(path)
     report = check_image_files(paths)
     assert problems(report) == {"small": [0], "aspect ratio": [1], "large": [2]}
-    assert "large.png': 8001 x 8000 pixels" in str(report)
+    assert "large.jpg': 8001 x 8000 pixels" in str(report)
 
 
 @pytest.mark.parametrize(
@@ -313,10 +316,14 @@ def test_missing_libraries(pixels, monkeypatch, library, method):
     ("args", "match"),
     [
         ({"X": "photo.jpg"}, "a single path: wrap it in a list"),
-        ({"y": ["a"]}, "inconsistent numbers of samples"),
+        ({"X_val": "photo.jpg"}, "X_val: .*a single path: wrap it in a list"),
+        ({"y": ["a"]}, "y has 1 label, but X has 3 images"),
         ({"y": np.zeros((3, 2))}, r"y must have shape \(n_images,\).*\(3, 2\)"),
         ({"y_val": ["a"]}, "y_val was given without X_val"),
-        ({"X_val": ["a.jpg"], "y_val": []}, "inconsistent numbers of samples"),
+        (
+            {"X_val": ["a.jpg"], "y_val": []},
+            "y_val has 0 labels, but X_val has 1 image",
+        ),
         ({"max_hash_distance": 65}, "max_hash_distance == 65"),
     ],
 )

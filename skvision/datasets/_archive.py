@@ -86,13 +86,13 @@ def open_regular(path):
             os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0),
         )
     except OSError as error:
-        message = f"Cannot open {path!r} ({error.strerror}). Check its permissions"
-        raise OSError(error.errno, message) from error
+        reason = f"Cannot open {path!r} ({error.strerror})"
+        raise OSError(error.errno, f"{reason}. Check its permissions") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ValueError(
-            f"{path!r} is a pipe, socket or device, not a regular file. Save its "
-            "content to a file, and pass its path."
+            f"{path!r} is a folder, pipe, socket or device, not a regular file. Save "
+            "its content to a file, and pass its path."
         )
     return open(descriptor, "rb")
 

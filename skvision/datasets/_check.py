@@ -6,7 +6,7 @@ from functools import partial
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_scalar
 
 from skvision._images.inputs import check_images
 from skvision._utils.parallel import map_ahead, n_threads
@@ -90,8 +90,9 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
 
     Content is compared byte by byte. Near-duplicates have similar perceptual hashes
     (pHash: the 64 lowest frequencies of a 32 x 32 pixel copy), and their copies
-    correlate by at least 0.97. Resizing and JPEG compression change at most 2 bits.
-    Mirrored, rotated or cropped images are not found.
+    correlate by at least 0.97. Copies that were resized, stretched, made grey or
+    compressed again are found; mirrored and rotated ones are not, and few of those that
+    were cropped.
 
     Examples
     --------
@@ -126,15 +127,25 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
 
 def _parts(X, y, X_val, y_val):
     """Check the arguments and return them as one or two `Part`s."""
-    parts = [Part("X", check_images(X), _labels(X, y, "y"))]
+    parts = [Part("X", check_images(X), _labels(y, "y"))]
     if X_val is not None:
-        parts.append(Part("X_val", check_images(X_val), _labels(X_val, y_val, "y_val")))
+        try:
+            images = check_images(X_val)
+        except ValueError as error:
+            raise ValueError(f"X_val: {error}") from error
+        parts.append(Part("X_val", images, _labels(y_val, "y_val")))
     elif y_val is not None:
         raise ValueError("y_val was given without X_val. Pass both, or none of them.")
+    for part, name in zip(parts, ("y", "y_val"), strict=False):
+        if part.labels is not None and len(part.labels) != len(part):
+            raise ValueError(
+                f"{name} has {counted(len(part.labels), 'label')}, but {part.name} has "
+                f"{counted(len(part), 'image')}. Pass one label per image."
+            )
     return parts
 
 
-def _labels(X, y, name):
+def _labels(y, name):
     """Return the labels as a list, with None for missing ones."""
     if y is None:
         return None
@@ -146,7 +157,6 @@ def _labels(X, y, name):
             f"{name} must have shape (n_images,), one class per image; got shape "
             f"{labels.shape}."
         )
-    check_consistent_length(X, labels)
     return [_plain_label(label) for label in labels.tolist()]
 
 

@@ -31,7 +31,7 @@ PROBLEMS = {
     "few images": "too few to be in each of five folds",
     "imbalance": "rare beside the largest class",
 }
-# Lines below each problem, and rows of the table of classes.
+# Lines below each problem, names in a line, and rows of the table of classes.
 _MAX_LINES = 5
 _MAX_CLASSES = 20
 
@@ -244,30 +244,36 @@ class ImageCheckReport:
             found = [f for f in self.findings if f.problem == problem]
             if found:
                 yield f"{problem} ({len(found)}): {text}"
-                lines = list(dict.fromkeys(self._lines(found)))
+                lines = self._lines(found)
                 yield from (f"    {line}" for line in lines[:_MAX_LINES])
                 if len(lines) > _MAX_LINES:
                     yield f"    and {len(lines) - _MAX_LINES} more"
 
     def _lines(self, findings):
-        """Yield one line per image, class, or group of images that are alike."""
-        groups = {}
-        for finding in findings:
-            groups.setdefault(finding.group, []).append(finding)
-        for finding in findings:
+        """Return one line per image, class, or group of images that are alike."""
+        lines = {}
+        for number, finding in enumerate(findings):
             if finding.problem == "class spelling":
-                yield finding.detail
+                lines[finding.detail] = [finding.detail]
             elif finding.group is not None:
-                yield ", ".join(map(self._name, groups[finding.group]))
+                lines.setdefault(finding.group, []).append(self._name(finding))
             else:
                 detail = f": {_printable(finding.detail)}" if finding.detail else ""
-                yield self._name(finding) + detail
+                lines["single", number] = [self._name(finding) + detail]
+        return [_joined(names) for names in lines.values()]
 
     def _name(self, finding):
         if finding.index is None:
             return ascii(finding.label)
         part = next(part for part in self._parts if part.name == finding.part)
         return part.file_name(finding.index)
+
+
+def _joined(names):
+    """Return the names in one line, leaving out the last of many."""
+    rest = len(names) - _MAX_LINES
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(names[:_MAX_LINES]) + more
 
 
 def counted(n, noun):

@@ -20,17 +20,14 @@ _MAX_ROWS = 30
 def plot_samples(part, n_images, random_state):
     """Draw `n_images` random images of each class of a part, and return the axes."""
     random_state = check_random_state(random_state)
-    rows = {}
-    for label in part.class_counts or [None]:
+    rows = []
+    for label, n in (part.class_counts or {None: len(part)}).items():
         of_class = np.array([part.label(i) == label for i in range(len(part))])
         indices = np.flatnonzero(of_class & part.readable)
         indices = random_state.permutation(indices)[:n_images]
-        rows[label] = [(part, i) for i in indices]
-    titles = {
-        label: "" if label is None else f"{label}\n{part.class_counts[label]} images"
-        for label in rows
-    }
-    return _draw({titles[label]: row for label, row in rows.items()}, n_images)
+        title = "" if label is None else f"{label}\n{n} images"
+        rows.append((title, [(part, i) for i in indices]))
+    return _draw(rows, n_images)
 
 
 def plot_problems(parts, findings, n_images):
@@ -42,11 +39,11 @@ def plot_problems(parts, findings, n_images):
         part = by_name.get(finding.part)
         if part is not None and part.looks[finding.index].error is None:
             rows[finding.problem].append((part, finding.index))
-    rows = {
-        f"{key}\n{counts[key]} images": row[:n_images]
-        for key, row in rows.items()
+    rows = [
+        (f"{problem}\n{counts[problem]} images", row[:n_images])
+        for problem, row in rows.items()
         if row
-    }
+    ]
     return _draw(rows, n_images, with_origin=True)
 
 
@@ -58,15 +55,15 @@ def _draw(rows, n_cols, with_origin=False):
         requirement="scikit-vision[plot]",
     )
     check_scalar(n_cols, "n_images", Integral, min_val=1)
-    rows = dict(list(rows.items())[:_MAX_ROWS])
-    n_cols = max((len(row) for row in rows.values()), default=0)
+    rows = rows[:_MAX_ROWS]
+    n_cols = max((len(images) for _, images in rows), default=0)
     if not n_cols:
         return np.array([], dtype=object)
     size = n_cols * _INCHES + 0.5, len(rows) * (_INCHES + 0.25)
     figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(len(rows), n_cols)
     axes = []
-    for row, (title, images) in enumerate(rows.items()):
+    for row, (title, images) in enumerate(rows):
         for column, (part, i) in enumerate(images):
             ax = figure.add_subplot(grid[row, column])
             _draw_image(ax, part, i, with_origin)
