@@ -13,6 +13,7 @@ import pytest
 from _optional import pd
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageEnhance
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from skvision.datasets import check_image_files, load_image_files
@@ -130,6 +131,17 @@ def test_flat_images_are_not_near_duplicates(tmp_path):
     for i, path in enumerate(paths):
         Image.new("RGB", (40, 40), (30 * i, 99, 99)).save(path)
     assert check_image_files(paths).findings == []
+
+
+def test_simple_drawings_of_different_things_are_not_near_duplicates():
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    changed = images[1500].copy()
+    changed[4, 4] -= 3
+    y = [*map(str, digits.target), "changed"]
+    found = check_image_files([*images, changed], y).findings
+    found = [f.index for f in found if f.problem == "near-duplicate in other class"]
+    assert found == [1500, 1797]
 
 
 def test_many_images_that_are_alike_are_one_group():

@@ -91,8 +91,8 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     Content is compared byte by byte. Near-duplicates have similar perceptual hashes
     (pHash: the 64 lowest frequencies of a 32 x 32 pixel copy), and their copies
     correlate by at least 0.97. Copies that were resized, stretched, made grey or
-    compressed again are found; mirrored and rotated ones are not, and few of those that
-    were cropped.
+    compressed again are found; mirrored and rotated ones are not, and cropped ones only
+    if little is missing.
 
     Examples
     --------

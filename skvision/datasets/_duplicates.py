@@ -10,8 +10,6 @@ _SIDE = 8
 # Images that look the same also correlate, pixel by pixel. Simple drawings have similar
 # hashes, but lower correlations.
 _MIN_CORRELATION = 0.97
-# Hashes of images with less contrast, in grey levels, are noise.
-_MIN_CONTRAST = 2
 # Distances of hashes, and pairs of small images, that are compared at a time.
 _BLOCK = 2**20
 _PAIRS = 2**12
@@ -74,13 +72,13 @@ def _components(thumbnails, max_distance):
         return labels
     pixels = np.array(thumbnails, dtype=np.float32)
     hashes = perceptual_hashes(pixels)
-    pixels, has_contrast = _standardized(pixels.reshape(n, -1))
+    pixels = _standardized(pixels.reshape(n, -1))
     n_rows = max(1, _BLOCK // n)
     for start in range(0, n, n_rows):
-        products = hashes[start : start + n_rows] @ hashes.T  # equal - different bits
-        i, j = np.nonzero(products >= _SIDE**2 - 2 * max_distance)
-        i += start
-        some = (labels[i] != labels[j]) & has_contrast[i] & has_contrast[j]
+        # Equal bits minus different bits.
+        products = hashes[start : start + n_rows] @ hashes[start:].T
+        i, j = np.nonzero(products >= _SIDE**2 - 2 * max_distance) + np.array(start)
+        some = labels[i] != labels[j]
         i, j = i[some], j[some]
         some = [_correlation(pixels, *ij) >= _MIN_CORRELATION for ij in _pieces(i, j)]
         if some:
@@ -90,11 +88,9 @@ def _components(thumbnails, max_distance):
 
 
 def _standardized(pixels):
-    """Return each row centred and of length 1, and whether it has contrast."""
+    """Return each row centred and of length 1, or 0 where all pixels are equal."""
     pixels = pixels - pixels.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(pixels, axis=1, keepdims=True)
-    has_contrast = norms[:, 0] >= _MIN_CONTRAST * np.sqrt(pixels.shape[1])
-    return pixels / np.maximum(norms, 1), has_contrast
+    return pixels / np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1)
 
 
 def _pieces(i, j):
