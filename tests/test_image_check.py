@@ -222,7 +222,7 @@ def test_sizes(tmp_path):
         ),
         (("big cat", "Big_cat"), None, {"class spelling": ["Big_cat", "big cat"]}),
         (("-1", "1"), None, {}),
-        ((-1, 1, 1.5), None, {}),
+        ((-1, 1, "1"), None, {}),
     ],
 )
 def test_classes(pixels, names, names_val, expected):
@@ -233,6 +233,8 @@ def test_classes(pixels, names, names_val, expected):
         parts["X_val"] = 255 - pixels[: len(parts["y_val"])]
     report = check_image_files(pixels[: len(y)], y, **parts)
     assert problems(report) == expected
+    column = np.array(y, dtype=object)[:, np.newaxis]
+    assert problems(check_image_files(pixels[: len(y)], column, **parts)) == expected
 
 
 def test_accents_of_macos_are_the_same_class(pixels):

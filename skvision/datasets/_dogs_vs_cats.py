@@ -112,7 +112,7 @@ def _kaggle_images(source):
     """
     location = _locate(source)
     if os.path.isdir(location):
-        names = os.listdir(location)
+        names = _names(location)
         paths = [os.path.join(location, name) for name in names]
         yield _index(names, paths, source), lambda path: None, read_file
         return
@@ -139,11 +139,15 @@ def _locate(source):
     if not os.path.isdir(source):
         return source
     for folder in (source, os.path.join(source, "train")):
-        names = os.listdir(folder) if os.path.isdir(folder) else []
+        names = _names(folder) if os.path.isdir(folder) else []
         if any(map(_NAME.fullmatch, names)):
             return folder
     archive = os.path.join(source, "train.zip")
     return archive if os.path.isfile(archive) else source
+
+
+def _names(folder):
+    return [name for name, _ in visible_entries(folder, Counter())]
 
 
 def _index(names, locations, source):
