@@ -23,7 +23,7 @@ Without an argument it uses the handwritten digits included in scikit-learn.
 # %%
 # The images
 # ----------
-# `data` holds paths, `target` integer classes, and `target_names` the class names.
+# `data` contains paths and `target` the names of the classes.
 import sys
 from pathlib import Path
 
@@ -90,13 +90,6 @@ TrainingHistoryDisplay.from_estimator(classifier, phase="fine_tuning")
 # Saliency maps and wrong predictions
 # -----------------------------------
 # High saliency in the background suggests that the network relies on the background.
-SaliencyDisplay.from_estimator(
-    classifier, validation.data[::10], display_labels=validation.target_names
-)
-ImagePredictionDisplay.from_estimator(
-    classifier,
-    validation.data,
-    validation.target,
-    display_labels=validation.target_names,
-)
+SaliencyDisplay.from_estimator(classifier, validation.data[::10])
+ImagePredictionDisplay.from_estimator(classifier, validation.data, validation.target)
 plt.show()

@@ -43,7 +43,7 @@ else:
 # %%
 # The search
 # ----------
-# A few epochs are enough to compare the candidates. The images are sorted by class,
+# A few epochs are enough to compare the candidates. The digits are sorted by class,
 # hence the shuffling. Rotation and dropout are inputs of the traced network, so
 # TensorFlow traces it only once per process.
 classifier = ScratchCNNClassifier(

@@ -23,7 +23,7 @@ less than a minute.
 # %%
 # The images
 # ----------
-# `data` holds paths, `target` integer classes, and `target_names` the class names.
+# `data` contains paths and `target` the names of the classes.
 import sys
 from pathlib import Path
 
@@ -95,10 +95,5 @@ TrainingHistoryDisplay.from_estimator(classifier)
 # -----------------
 # The images whose true class has the lowest probability. Look for wrong labels, for
 # images that show both classes or neither, and for patterns in the errors.
-ImagePredictionDisplay.from_estimator(
-    classifier,
-    validation.data,
-    validation.target,
-    display_labels=validation.target_names,
-)
+ImagePredictionDisplay.from_estimator(classifier, validation.data, validation.target)
 plt.show()

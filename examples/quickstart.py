@@ -23,7 +23,7 @@ from skvision.datasets import get_data_home, load_digit_images, load_image_files
 
 
 def load(folder):
-    """Return X_train, X_val, y_train, y_val, with class names as labels."""
+    """Return X_train, X_val, y_train, y_val."""
     if folder is None:
         train = load_digit_images(subset="train")
         validation = load_digit_images(subset="test")
@@ -32,13 +32,9 @@ def load(folder):
         validation = load_image_files(folder / "validation")
     else:
         images = load_image_files(folder)
-        names = np.array(images.target_names)[images.target]
-        return train_test_split(
-            images.data, names, test_size=0.25, stratify=names, random_state=0
-        )
-    parts = train, validation
-    names = [np.array(part.target_names)[part.target] for part in parts]
-    return train.data, validation.data, *names
+        X, y = images.data, images.target
+        return train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+    return train.data, validation.data, train.target, validation.target
 
 
 parser = argparse.ArgumentParser(

@@ -40,7 +40,7 @@ _ORIENTATIONS = {
 }
 
 # Images of more than 8 bits that use less of their range are suspicious.
-_DARK = 1 / 16
+DARK = 1 / 16
 
 
 def decode_image(data, settings, on_dark=None):
@@ -109,7 +109,7 @@ def image_to_pixels(image, settings, on_dark=None, extent=None):
     orientation = _orientation(image)  # now, as Pillow turns TIFFs itself
     if on_dark and convert.white and settings.value_range is None:
         largest = largest_value(image)
-        if largest < _DARK * convert.white:
+        if largest < DARK * convert.white:
             on_dark(largest, convert.white)
     extent = extent or image.size
     if settings.interpolation != "nearest":

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from skvision._utils.files import expand_path
+
 # File name extension -> Pillow's name of the format.
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG"}
 
@@ -48,7 +50,7 @@ def preview_files(folder, prefix, save_format, n):
             "save_to_dir must be a folder. Got an empty string; '.' is the current "
             "folder, and None saves nothing."
         )
-    folder = Path(folder)
+    folder = Path(expand_path(folder, "save_to_dir"))
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{prefix}_{i:04d}.{save_format}" for i in range(n)]
     for path in paths:

@@ -1,7 +1,8 @@
-"""Atomic writing of files, digests of their content, and versions."""
+"""Paths, atomic writing of files, digests of their content, and versions."""
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from hashlib import blake2b
@@ -10,6 +11,27 @@ from pathlib import Path
 # A file that changed less than this ago may change again without new timestamps: those
 # of FAT have a resolution of 2 s. Git calls such entries racy.
 _RACY_NS = 2 * 10**9
+
+
+def expand_path(value, name):
+    """Return the path parameter `name` as str, with ``~`` replaced by the home folder.
+
+    Bytes that are not UTF-8 are preserved.
+    """
+    try:
+        path = os.fsdecode(value)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} must be a path (str or os.PathLike); got {value!r}."
+        ) from error
+    expanded = os.path.expanduser(path)
+    first = re.split(r"[/\\]", expanded)[0]
+    if first.startswith("~") and not os.path.lexists(first):
+        raise ValueError(
+            f"{name}={path!r} starts with '~', but that home folder is unknown. Pass "
+            f"the full path, or './{first}' for a folder of that name."
+        )
+    return expanded
 
 
 @contextlib.contextmanager

@@ -8,13 +8,18 @@ the `IMAGE_EXTENSIONS`, in lower or upper case, are taken as images.
 from skvision.datasets._check import check_image_files
 from skvision.datasets._digits import get_data_home, load_digit_images
 from skvision.datasets._dogs_vs_cats import arrange_dogs_vs_cats
-from skvision.datasets._folders import IMAGE_EXTENSIONS, load_image_files
+from skvision.datasets._folders import IMAGE_EXTENSIONS, list_images, load_image_files
+from skvision.datasets._report import ImageCheckReport
+from skvision.datasets._walk import SYSTEM_NAMES
 
 __all__ = [
     "IMAGE_EXTENSIONS",
+    "SYSTEM_NAMES",
+    "ImageCheckReport",
     "arrange_dogs_vs_cats",
     "check_image_files",
     "get_data_home",
+    "list_images",
     "load_digit_images",
     "load_image_files",
 ]

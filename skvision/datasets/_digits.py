@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.utils import check_scalar
 
-from skvision._utils.files import has_content, make_folder, replacing
-from skvision.datasets._folders import make_bunch, path_to_str
+from skvision._utils.files import expand_path, has_content, make_folder, replacing
+from skvision.datasets._folders import make_bunch
 
 _TRAIN_FRACTION = 0.75
 
@@ -39,7 +39,7 @@ def get_data_home(data_home=None):
     """
     if data_home is None:
         data_home = os.environ.get("SKVISION_DATA") or "~/skvision_data"
-    data_home = os.path.expanduser(path_to_str(data_home, "data_home"))
+    data_home = expand_path(data_home, "data_home")
     make_folder(data_home)
     return data_home
 
@@ -54,8 +54,8 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
     Parameters
     ----------
     folder : str or os.PathLike, default=None
-        Where to write the files. None means ``digits`` in :func:`get_data_home`.
-        Existing files with the right content are not rewritten.
+        Where to write the files; ``~`` is expanded. None means ``digits`` in
+        :func:`get_data_home`. Existing files with the right content are not rewritten.
     subset : {'train', 'test', 'all'}, default='all'
         'train' is the first three quarters of each digit in the order of
         `load_digits`, 'test' the rest. The split is the same at each call.
@@ -67,8 +67,9 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As returned by :func:`load_image_files`: `data` (paths), `target` (the digits),
-        `target_names` and `DESCR`. Other files in the folder are not included.
+        As returned by :func:`load_image_files`: `data` (paths), `target` (the digits as
+        str), `target_names` and `DESCR`, but sorted by class. Other files in the folder
+        are not included.
 
     (data, target) : tuple of ndarray, if `return_X_y` is True
 
@@ -102,7 +103,7 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
     numbers = _digit_numbers(digits.target, subset, n_per_class)
     if folder is None:
         folder = os.path.join(get_data_home(), "digits")
-    folder = path_to_str(folder, "folder")
+    folder = expand_path(folder, "folder")
     pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     groups = {str(digit): [] for digit in digits.target_names}
     for digit in groups:

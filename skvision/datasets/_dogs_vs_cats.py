@@ -3,26 +3,23 @@
 import contextlib
 import os
 import re
-import shutil
-import tempfile
-import zipfile
-import zlib
+from collections import Counter
 from numbers import Integral
-from pathlib import Path
 
 from sklearn.utils import Bunch, check_scalar
 
-from skvision._utils.files import has_content, make_folder, replacing
-from skvision.datasets._folders import (
-    list_files,
-    load_image_files,
-    path_to_str,
-    visible,
+from skvision._utils.files import expand_path, has_content, make_folder, replacing
+from skvision.datasets._archive import (
+    check_member,
+    open_archive,
+    read_file,
+    read_member,
 )
+from skvision.datasets._folders import load_image_files
+from skvision.datasets._walk import find_images, visible_entries
 
 _NAME = re.compile(r"(cat|dog)\.(0|[1-9][0-9]{0,8})\.jpg")
 _PARTS = ("train", "validation")
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 
 def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
@@ -38,8 +35,8 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
         Kaggle's ``train.zip``, the ``dogs-vs-cats.zip`` that contains it, or a folder
         that contains ``train.zip``, ``train/cat.0.jpg`` or ``cat.0.jpg``.
     destination : str or os.PathLike
-        The folder to fill, created if missing. Files copied by an earlier call are
-        kept, so an interrupted call can be repeated.
+        The folder to fill, created if missing; ``~`` is expanded, as in `source`. Files
+        copied by an earlier call are kept, so an interrupted call can be repeated.
     n_train, n_validation : int, default=1000 and 400
         Number of images per class.
 
@@ -53,7 +50,8 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
     FileNotFoundError
         If `source` is missing.
     ValueError
-        If `source` is not a zip file, is damaged, or has too few images.
+        If `source` is not a zip file, is damaged or encrypted, or has too few images;
+        if an image is larger than 50 MB, or unpacks to more than 100 times its size.
     FileExistsError
         If `destination` contains anything other than (some of) these images. Nothing
         is written in that case. Names that start with a dot are ignored.
@@ -78,18 +76,18 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
     ...         source, Path(folder, "data"), n_train=2, n_validation=1
     ...     )
     >>> data.train.target_names, data.train.target
-    (['cats', 'dogs'], array([0, 0, 1, 1]))
+    (['cats', 'dogs'], array(['dogs', 'dogs', 'cats', 'cats'], dtype=object))
     >>> print(data.validation.data[0])
-    /...data/validation/cats/cat.2.jpg
+    /...data/validation/dogs/dog.2.jpg
     """
     check_scalar(n_train, "n_train", Integral, min_val=1)
     check_scalar(n_validation, "n_validation", Integral, min_val=1)
-    source, destination = (
-        path_to_str(source, "source"),
-        path_to_str(destination, "destination"),
-    )
-    with _kaggle_images(source) as (locations, read):
+    source = expand_path(source, "source")
+    destination = expand_path(destination, "destination")
+    with _kaggle_images(source) as (locations, check, read):
         layout = _layout(locations, n_train, n_validation, source)
+        for location in layout.values():
+            check(location)
         present = _check_destination(destination, layout, read)
         for parts in [parts for parts in layout if parts not in present]:
             path = os.path.join(destination, *parts)
@@ -108,25 +106,32 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
 
 @contextlib.contextmanager
 def _kaggle_images(source):
-    """Yield {(kind, number): location} and a function that reads a location's bytes."""
+    """Yield {(kind, number): location}, and functions that check and read a location.
+
+    A location is a path or a member of the zip file.
+    """
     location = _locate(source)
     if os.path.isdir(location):
-        paths = [os.path.join(location, name) for name in os.listdir(location)]
-        yield _index(paths, paths, source), lambda path: Path(path).read_bytes()
+        names = _names(location)
+        paths = [os.path.join(location, name) for name in names]
+        yield _index(names, paths, source), lambda path: None, read_file
         return
-    with _open_train_zip(location) as archive:
+    with open_archive(location, "train.zip") as archive:
 
-        def read(info):
-            with _zip_errors(location):
-                return archive.read(info)
+        def check(member):
+            check_member(member, location)
+
+        def read(member):
+            return read_member(archive, member, location)
 
         members = archive.infolist()
-        yield _index([info.filename for info in members], members, source), read
+        names = [member.filename for member in members]
+        yield _index(names, members, source), check, read
 
 
 def _locate(source):
     """Return the zip file or the folder of images that `source` refers to."""
-    if not os.path.exists(source):
+    if not os.path.lexists(source):
         raise FileNotFoundError(
             f"source {source!r} does not exist. Download train.zip from "
             "https://www.kaggle.com/c/dogs-vs-cats/data and pass its path."
@@ -134,39 +139,15 @@ def _locate(source):
     if not os.path.isdir(source):
         return source
     for folder in (source, os.path.join(source, "train")):
-        names = os.listdir(folder) if os.path.isdir(folder) else []
+        names = _names(folder) if os.path.isdir(folder) else []
         if any(map(_NAME.fullmatch, names)):
             return folder
     archive = os.path.join(source, "train.zip")
     return archive if os.path.isfile(archive) else source
 
 
-@contextlib.contextmanager
-def _zip_errors(path):
-    """Raise zip errors in the block as a ValueError that names the file."""
-    try:
-        yield
-    except _ZIP_ERRORS as error:
-        raise ValueError(
-            f"{path!r} cannot be read as a zip file ({error}). Expected Kaggle's "
-            "train.zip or dogs-vs-cats.zip: download it again."
-        ) from error
-
-
-@contextlib.contextmanager
-def _open_train_zip(path):
-    """Open a zip file, or the train.zip inside it."""
-    with contextlib.ExitStack() as stack:
-        with _zip_errors(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            inner = [n for n in archive.namelist() if n.split("/")[-1] == "train.zip"]
-            if inner:
-                # Reading it in place would decompress from the start for each image.
-                copy = stack.enter_context(tempfile.TemporaryFile())
-                with archive.open(inner[0]) as stream:
-                    shutil.copyfileobj(stream, copy)
-                archive = stack.enter_context(zipfile.ZipFile(copy))
-        yield archive
+def _names(folder):
+    return [name for name, _ in visible_entries(folder, Counter())]
 
 
 def _index(names, locations, source):
@@ -213,17 +194,13 @@ def _layout(locations, n_train, n_validation, source):
 def _check_destination(destination, layout, read):
     """Return the files of the layout that exist; raise if there are any others."""
     make_folder(destination)
-    entries = visible(os.listdir(destination))
-    folders = [
-        name
-        for name in entries
-        if name in _PARTS and os.path.isdir(os.path.join(destination, name))
-    ]
-    unexpected = [os.path.join(destination, n) for n in entries if n not in folders]
+    entries = visible_entries(destination, Counter())
+    folders = [n for n, is_folder in entries if is_folder and n in _PARTS]
+    unexpected = [os.path.join(destination, n) for n, _ in entries if n not in folders]
     present = {
         (folder, *name.split(os.sep))
         for folder in folders
-        for name in list_files(os.path.join(destination, folder), None)
+        for name in find_images(os.path.join(destination, folder), None, Counter())
     }
     for parts in sorted(present):
         path = os.path.join(destination, *parts)

@@ -1,9 +1,16 @@
 """Image folders, one per class: finding the files and the names of the classes."""
 
 import os
+from collections import Counter
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
+
+from skvision._utils.files import expand_path
+from skvision._utils.optional import import_optional
+from skvision.datasets._class_folders import check_folder, class_folders
+from skvision.datasets._class_names import normalized
+from skvision.datasets._walk import check_extensions, find_images, folders_above
 
 #: File name extensions of images for :func:`load_image_files`, in any case.
 IMAGE_EXTENSIONS = tuple(
@@ -11,7 +18,8 @@ IMAGE_EXTENSIONS = tuple(
     ".webp".split()
 )
 
-_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
+# How many reasons DESCR lists; folders may contain any number of extensions.
+_MAX_REASONS = 20
 
 
 def load_image_files(
@@ -19,30 +27,37 @@ def load_image_files(
     *,
     categories=None,
     extensions=IMAGE_EXTENSIONS,
-    shuffle=False,
-    random_state=None,
+    shuffle=True,
+    random_state=0,
     return_X_y=False,
+    as_frame=False,
 ):
     """Load the paths of image files, with the names of their folders as classes.
 
-    The files are expected as ``folder/class_name/image.jpg``. No image is opened.
+    The files are expected as ``folder/class_name/image.jpg``. No image is opened. For
+    images without classes see :func:`list_images`.
 
     Parameters
     ----------
     folder : str or os.PathLike
-        The folder that contains one folder per class.
+        The folder that contains one folder per class. ``~`` is expanded.
     categories : list of str, default=None
         The classes to load; others are ignored. None loads all.
     extensions : list or tuple of str, or None, default=IMAGE_EXTENSIONS
         The file name extensions of images, such as ``(".jpg", ".png")``, compared
         case-insensitively. None accepts every file.
-    shuffle : bool, default=False
-        Whether to shuffle the images. If False, they are sorted by class.
-    random_state : int, RandomState instance or None, default=None
+    shuffle : bool, default=True
+        Whether to shuffle the images. If False, they are sorted by class, and methods
+        that take the first images, such as :func:`sklearn.model_selection.\
+learning_curve`, may get a single class.
+    random_state : int, RandomState instance or None, default=0
         Determines the order when `shuffle` is True. Pass an int for reproducible
         output across multiple function calls.
     return_X_y : bool, default=False
         If True, return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        If True, `data` and `target` are pandas Series, and the Bunch has a data frame
+        `frame`. Needs pandas.
 
     Returns
     -------
@@ -50,29 +65,49 @@ def load_image_files(
         Dictionary-like object, with the following attributes.
 
         data : ndarray of shape (n_images,), dtype object
-            The paths as str, each starting with `folder` as it was given.
-        target : ndarray of shape (n_images,), dtype int
-            For each image, the index of its class in `target_names`.
+            The paths as str, each starting with `folder`.
+        target : ndarray of shape (n_images,), dtype object
+            The name of the class of each image, as str in Unicode's form NFC. Names
+            mean the same in every folder; numbers would depend on its other classes.
         target_names : list of str
             The names of the classes, sorted.
+        frame : DataFrame of shape (n_images, 2)
+            The columns `path` and `label`. Only with `as_frame=True`.
         DESCR : str
-            The number of images in each class.
+            The number of images in each class, and how many files and folders were
+            passed over, by reason.
 
-    (data, target) : tuple of ndarray, if `return_X_y` is True
+    (data, target) : tuple of ndarray or of Series, if `return_X_y` is True
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
         If `folder` is missing, or is not a folder.
+    PermissionError
+        If a folder cannot be opened. Those of the system are left out with a
+        :class:`~skvision.exceptions.SkvisionWarning`.
     ValueError
-        If there are no classes, a class has no images, a category is unknown, or all
-        folders are named like parts of a dataset (``train``, ``validation``, ...).
+        If there are no classes, a class has no images, a category is unknown, folders
+        are named like parts of a dataset (``train``, ``test_set``, ...), or the names
+        of two classes differ in spelling only (``Cat`` and ``cat``).
+    ImportError
+        If `as_frame` is True and pandas is not installed.
+
+    See Also
+    --------
+    check_image_files : Find unreadable images, duplicates and suspicious labels.
+    list_images : Paths of images without classes.
 
     Notes
     -----
     Images in subfolders of a class folder, including symbolic links, belong to that
-    class. Entries whose names start with a dot, and ``__MACOSX``, are skipped. Paths
-    are sorted by code points, whatever the file system and the locale.
+    class. Names that start with a dot and `SYSTEM_NAMES` (thumbnails, recycle bins) are
+    left out. Before shuffling, paths are sorted by code points, whatever the file
+    system and the locale.
+
+    The names are Python objects, not an array of fixed width: there, assigning a longer
+    name would silently truncate it, and scikit-learn's `SelfTrainingClassifier` rejects
+    such labels.
 
     Examples
     --------
@@ -84,136 +119,125 @@ def load_image_files(
     >>> digits.target_names
     ['3', '8']
     >>> digits.target
-    array([0, 0, 1, 1])
+    array(['8', '8', '3', '3'], dtype=object)
     >>> print(digits.data[0])
-    /...3_0003.png
+    /...8_0008.png
     """
-    folder, suffixes = path_to_str(folder, "folder"), _check_extensions(extensions)
+    folder, suffixes = expand_path(folder, "folder"), check_extensions(extensions)
+    passed_over, ancestors = Counter(), {os.path.realpath(folder)}
+    ancestors.update(folders_above(folder))
+    names = class_folders(folder, categories, suffixes, passed_over, ancestors)
     groups = {}
-    for name in _class_names(folder, categories, suffixes):
+    for name in sorted(names, key=normalized):
         class_folder = os.path.join(folder, name)
-        files = list_files(class_folder, suffixes)
+        files = find_images(class_folder, suffixes, passed_over, ancestors)
         if not files:
             raise ValueError(
                 f"No images in the class folder {class_folder!r}. Expected files with "
                 f"the extensions {suffixes or '(any)'}. Remove the folder, pass the "
                 "other classes as categories=[...], or pass other extensions=(...)."
             )
-        groups[name] = [os.path.join(class_folder, file) for file in files]
-    bunch = make_bunch(groups, f"Image files from {folder!r}")
+        groups[normalized(name)] = [os.path.join(class_folder, file) for file in files]
+    bunch = make_bunch(groups, f"Image files from {folder!r}", passed_over=passed_over)
     if shuffle:
         order = check_random_state(random_state).permutation(len(bunch.target))
         bunch.data, bunch.target = bunch.data[order], bunch.target[order]
+    if as_frame:
+        bunch = _with_frame(bunch)
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def path_to_str(value, name):
-    """Return a path parameter as str, preserving bytes that are not UTF-8."""
-    try:
-        return os.fsdecode(value)
-    except TypeError as error:
-        raise TypeError(
-            f"{name} must be a path (str or os.PathLike); got {value!r}."
-        ) from error
+def list_images(folder, *, extensions=IMAGE_EXTENSIONS):
+    """List the paths of all image files in a folder, for images without classes.
 
+    Subfolders are searched too. No image is opened.
 
-def _check_extensions(extensions):
-    """Return the extensions as a tuple in lower case, or None."""
-    if extensions is None:
-        return None
-    suffixes = tuple(extensions) if isinstance(extensions, list | tuple | set) else ()
-    if not suffixes or not all(str(suffix).startswith(".") for suffix in suffixes):
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        The folder. ``~`` is expanded.
+    extensions : list or tuple of str, or None, default=IMAGE_EXTENSIONS
+        The file name extensions of images, such as ``(".jpg", ".png")``, compared
+        case-insensitively. None accepts every file.
+
+    Returns
+    -------
+    paths : ndarray of shape (n_images,), dtype object
+        The paths as str, each starting with `folder`, sorted by code points.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If `folder` is missing, or is not a folder.
+    PermissionError
+        If a folder cannot be opened. Those of the system are left out with a
+        :class:`~skvision.exceptions.SkvisionWarning`.
+    ValueError
+        If there are no images; the message counts the files passed over.
+
+    See Also
+    --------
+    load_image_files : Paths and classes, from one folder per class.
+
+    Notes
+    -----
+    As in :func:`load_image_files`, symbolic links are followed, and names that start
+    with a dot and `SYSTEM_NAMES` (thumbnails, recycle bins) are left out.
+
+    Examples
+    --------
+    >>> from skvision.datasets import list_images, load_digit_images
+    >>> _ = load_digit_images("photos", n_per_class=1)
+    >>> list_images("photos")[:2]
+    array(['photos/0/0_0000.png', 'photos/1/1_0001.png'], dtype=object)
+    """
+    folder, suffixes = expand_path(folder, "folder"), check_extensions(extensions)
+    check_folder(folder, "Expected a folder of images.")
+    passed_over = Counter()
+    paths = find_images(folder, suffixes, passed_over)
+    if not paths:
+        lines = "; ".join(_reasons(passed_over)) or "nothing"
         raise ValueError(
-            "extensions must be None or a non-empty list or tuple of file name "
-            "extensions that start with a dot, such as ('.jpg', '.png'); got "
-            f"{extensions!r}."
+            f"No images in {folder!r}. Expected files with the extensions "
+            f"{suffixes or '(any)'}; passed over: {lines}. Pass other "
+            "extensions=(...), or None for all files."
         )
-    return tuple(str(suffix).lower() for suffix in suffixes)
+    return np.array([os.path.join(folder, path) for path in paths], dtype=object)
 
 
-def _class_names(folder, categories, suffixes):
-    """Return the names of the class folders to load, sorted."""
-    if not os.path.isdir(folder):
-        kind = NotADirectoryError if os.path.exists(folder) else FileNotFoundError
-        raise kind(
-            f"{folder!r} is not an existing folder. Expected a folder that contains "
-            "one folder per class, as in folder/class_name/image.jpg."
-        )
-    entries = visible(os.listdir(folder))
-    names = [name for name in entries if os.path.isdir(os.path.join(folder, name))]
-    if not names:
-        n_images = sum(_is_image(name, suffixes) for name in entries)
-        raise ValueError(
-            f"No class folders in {folder!r}, and {n_images} images directly in it. "
-            "Expected folder/class_name/image.jpg: move the images into one folder "
-            "per class."
-        )
-    if categories is not None:
-        return _select_classes(names, categories, folder)
-    if {name.lower() for name in names} <= _SPLIT_NAMES:
-        raise ValueError(
-            f"The folders {names} in {folder!r} look like parts of a dataset, not "
-            f"like classes. Load {os.path.join(folder, names[0])!r} instead, or pass "
-            f"categories={names} if they are classes."
-        )
-    return names
-
-
-def _select_classes(names, categories, folder):
-    """Return the names that are among the categories."""
-    if np.ndim(categories) != 1 or not len(categories):
-        raise ValueError(
-            f"categories must be None or a non-empty list of names from {names}; "
-            f"got {categories!r}."
-        )
-    unknown = [category for category in categories if category not in names]
-    if unknown:
-        raise ValueError(
-            f"categories contains {unknown}, but there are no such folders in "
-            f"{folder!r}. Choose from its class folders: {names}."
-        )
-    return [name for name in names if name in categories]
-
-
-def _is_image(name, suffixes):
-    """Return whether a file name has one of the extensions."""
-    return suffixes is None or name.lower().endswith(suffixes)
-
-
-def visible(names):
-    """Sort names, leaving out hidden entries and those added by archivers."""
-    return sorted(n for n in names if not n.startswith(".") and n != "__MACOSX")
-
-
-def list_files(folder, suffixes):
-    """Return the paths of images relative to `folder`, sorted by their components."""
-    found, seen = [], set()
-    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:  # a link to a folder already visited
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = visible(folders)
-        names = [name for name in visible(names) if _is_image(name, suffixes)]
-        found += [os.path.relpath(os.path.join(parent, name), folder) for name in names]
-    return sorted(found, key=lambda path: path.split(os.sep))
-
-
-def _raise(error):
-    """Make os.walk stop at a folder it cannot read, instead of skipping it."""
-    raise error
-
-
-def make_bunch(groups, title, description=""):
+def make_bunch(groups, title, description="", passed_over=None):
     """Return the Bunch of a dataset, given the paths of each class."""
     counts = [len(paths) for paths in groups.values()]
     lines = [f"{title}: {sum(counts)} images in {len(groups)} classes.", ""]
     lines += [f"- {name!r}: {len(paths)}" for name, paths in groups.items()]
+    if passed_over:
+        lines += ["", "Passed over:", ""]
+        lines += [f"- {line}" for line in _reasons(passed_over)]
     return Bunch(
         # Plain str objects: a fixed-width array would silently truncate longer paths.
         data=np.array([path for paths in groups.values() for path in paths], object),
-        target=np.repeat(np.arange(len(groups)), counts),
+        target=np.repeat(np.array(list(groups), object), counts),
         target_names=list(groups),
         DESCR="\n".join([*lines, "", description]).strip(),
+    )
+
+
+def _reasons(passed_over):
+    """Return one line per reason, the most frequent first."""
+    lines = [f"{reason}: {n}" for reason, n in passed_over.most_common(_MAX_REASONS)]
+    rest = passed_over.total() - sum(
+        n for _, n in passed_over.most_common(_MAX_REASONS)
+    )
+    return [*lines, f"other reasons: {rest}"] if rest else lines
+
+
+def _with_frame(bunch):
+    """Return the Bunch with pandas objects."""
+    caller = "load_image_files(as_frame=True)"
+    pandas = import_optional("pandas", caller=caller, requirement="pandas")
+    columns = {"path": bunch.data, "label": bunch.target}
+    # As objects: pandas' own dtype for strings cannot hold names that are not UTF-8.
+    frame = pandas.DataFrame(columns, dtype=object)
+    return Bunch(
+        **bunch | {"data": frame["path"], "target": frame["label"], "frame": frame}
     )

@@ -45,7 +45,7 @@ def keras_vgg16(weights):
 
 @pytest.mark.weights
 def test_features_of_photos_equal_those_of_keras(cats_vs_dogs, imagenet):
-    files = load_image_files(cats_vs_dogs / "validation", shuffle=True, random_state=0)
+    files = load_image_files(cats_vs_dogs / "validation")
     paths = files.data[:64]
     transformer = VGG16BottleneckTransformer()
     features = transformer.transform(paths)
@@ -65,7 +65,7 @@ def test_features_of_photos_equal_those_of_keras(cats_vs_dogs, imagenet):
 
 @pytest.mark.parametrize("side", [150, 224])
 def test_features_do_not_depend_on_the_batch(cats_vs_dogs, tmp_path, side):
-    files = load_image_files(cats_vs_dogs / "validation", shuffle=True, random_state=1)
+    files = load_image_files(cats_vs_dogs / "validation", random_state=1)
     paths = files.data[:22]
     settings = {"weights": None, "image_size": (side, side)}
     transformer = VGG16BottleneckTransformer(**settings)
@@ -90,7 +90,7 @@ def test_features_do_not_depend_on_the_batch(cats_vs_dogs, tmp_path, side):
 def test_throughput(cats_vs_dogs, compute_dtype):
     # Keras as in its guides, in float32, fed by tf.data; both sides are warmed up.
     n = 256
-    files = load_image_files(cats_vs_dogs / "train")
+    files = load_image_files(cats_vs_dogs / "train", shuffle=False)
     model = keras_vgg16(None)
     preprocess = keras.applications.vgg16.preprocess_input
     dataset = keras.utils.image_dataset_from_directory(
@@ -193,7 +193,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from skvision import VGG16BottleneckTransformer
 from skvision.datasets import load_image_files
-train = load_image_files({str(cats_vs_dogs / "train")!r})
+train = load_image_files({str(cats_vs_dogs / "train")!r}, shuffle=False)
 model = make_pipeline(
     VGG16BottleneckTransformer(cache_dir={str(tmp_path)!r}),
     LogisticRegression(max_iter=1000),
@@ -290,7 +290,7 @@ def test_grid_search_computes_each_image_once(
         return run
 
     monkeypatch.setattr(builders, "vgg16_extractor", counting)
-    train = load_image_files(cats_vs_dogs / "train")
+    train = load_image_files(cats_vs_dogs / "train", shuffle=False)
     search = GridSearchCV(
         make_pipeline(
             # Small images to save time: the count does not depend on the size.

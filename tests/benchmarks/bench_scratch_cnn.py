@@ -60,7 +60,7 @@ def keras_seconds(folder, n_images):
 
 
 def skvision_seconds(folder, n_images):
-    train = load_image_files(folder, shuffle=True, random_state=0)
+    train = load_image_files(folder)
     seconds = []
     ScratchCNNClassifier(
         augmenter=ImageAugmenter(**CHOLLET),
@@ -89,7 +89,7 @@ def test_epoch_is_faster_than_keras(cats_vs_dogs):
 
 def seconds_of_a_search(folder, n_jobs):
     """Return the seconds of the search, and the score of each candidate."""
-    files = load_image_files(folder, shuffle=True, random_state=0)
+    files = load_image_files(folder)
     search = GridSearchCV(
         ScratchCNNClassifier(
             augmenter=ImageAugmenter(**CHOLLET), epochs=3, random_state=0

@@ -122,8 +122,7 @@ def splits(y, n):
 
 def main(folder, task, n, cache, *args):
     train, validation = (
-        load_image_files(Path(folder) / part, shuffle=True, random_state=0)
-        for part in ("train", "validation")
+        load_image_files(Path(folder) / part) for part in ("train", "validation")
     )
     X, y, n = train.data, train.target, int(n)
     if task == "cv":

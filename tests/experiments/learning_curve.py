@@ -58,8 +58,7 @@ def fit_seconds(name, X, y, seed):
 
 def main(folder, cache):
     train, validation = (
-        load_image_files(Path(folder) / part, shuffle=True, random_state=0)
-        for part in ("train", "validation")
+        load_image_files(Path(folder) / part) for part in ("train", "validation")
     )
     X, y = train.data, train.target
     for n_per_class, n_draws in DRAWS.items():

@@ -109,6 +109,7 @@ def flip_averaged_accuracy(X, y, size, interpolation, last_epochs, accuracies):
 
     settings = ImageSettings((size, size), interpolation)
     images = ImageData(check_images(X), settings, None).load()
+    classes = np.unique(y)
     views = predicted_views(images, flip_average=True, augmenter=None)
 
     class Accuracy(keras.callbacks.Callback):
@@ -123,7 +124,7 @@ def flip_averaged_accuracy(X, y, size, interpolation, last_epochs, accuracies):
                 batches = np.split(np.arange(len(y)), len(y) // 16)
                 passes = [self.predict(view.batch(b).astype("f")) for b in batches]
                 logits = logits + np.concatenate(passes)[:, 0]
-            accuracies.append(np.mean((logits > 0) == y))
+            accuracies.append(np.mean(classes[(logits > 0).astype(int)] == y))
 
     return Accuracy()
 
@@ -152,7 +153,9 @@ def cross_validate(files, names, size, epochs, n_splits):
 
 def measure(root, name, seeds, size, epochs):
     """Print the accuracy of a candidate on the validation images, for each seed."""
-    files, held = (load_image_files(root / part) for part in ("train", "validation"))
+    files, held = (
+        load_image_files(root / part, shuffle=False) for part in ("train", "validation")
+    )
     for seed in map(int, seeds):
         parts = (files.data, files.target), (held.data, held.target)
         settings, flip_averaged = dict(CANDIDATES[name]), []
@@ -172,7 +175,7 @@ def measure(root, name, seeds, size, epochs):
 if __name__ == "__main__":
     root, what, size, epochs, *rest = sys.argv[1:]
     if what == "cv":
-        files = load_image_files(Path(root) / "train", shuffle=True, random_state=0)
+        files = load_image_files(Path(root) / "train")
         cross_validate(files, rest, int(size), int(epochs), n_splits=1)
     else:
         measure(Path(root), rest[0], rest[1:], int(size), int(epochs))

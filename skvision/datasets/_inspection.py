@@ -1,0 +1,89 @@
+"""One look at one image: whether it can be read, its size, depth and content."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from skvision._images.decode import DARK, open_image
+from skvision._images.modes import converter, largest_value
+from skvision._images.resize import ImageSettings
+from skvision._utils.files import content_digest
+from skvision.exceptions import ImageReadError
+
+# Side, in pixels, of the small copy from which near-duplicates are found.
+THUMBNAIL = 32
+
+# What counts as extreme.
+MIN_SIDE = 32  # VGG16 accepts no less
+MAX_MEGAPIXELS = 64
+MAX_ASPECT_RATIO = 4
+
+_TRUNCATED = ("truncated", "broken data stream", "unexpected end")
+
+
+class Look(NamedTuple):
+    """What was seen of one image; the digest and the thumbnail are None on error."""
+
+    problems: dict  # problem -> detail
+    digest: bytes | None = None
+    thumbnail: np.ndarray | None = None
+    error: ImageReadError | None = None
+
+
+def look_at(images, i):
+    """Read image `i` once, and return a `Look`."""
+    data = None
+    try:
+        data = images.read_bytes(i)
+        pixels = images.decode(i, data, ImageSettings((THUMBNAIL, THUMBNAIL)))
+    except ImageReadError as error:
+        cause = _cause(error)
+        is_truncated = any(word in cause.lower() for word in _TRUNCATED)
+        kind = "truncated" if is_truncated and data is not None else "unreadable"
+        return Look({kind: cause}, error=error)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))
+    return Look(_problems(images.items[i], data), content_digest(data), grey)
+
+
+def _cause(error):
+    """Return the message without the name of the image, which stands beside it."""
+    cause = error.__cause__ or error.__context__
+    if cause is None:
+        return str(error)
+    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+
+
+def _problems(item, data):
+    """Return {problem: detail} of an image that can be read."""
+    if isinstance(item, np.ndarray):
+        return _size_problems(*item.shape[1::-1])
+    if isinstance(item, Image.Image):
+        return _size_problems(*item.size) | _depth_problems(item)
+    with open_image(data) as image:
+        return _size_problems(*image.size) | _depth_problems(image)
+
+
+def _size_problems(width, height):
+    size, problems = f"{width} x {height} pixels", {}
+    if min(width, height) < MIN_SIDE:
+        problems["small"] = size
+    if width * height > MAX_MEGAPIXELS * 10**6:
+        problems["large"] = size
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        problems["aspect ratio"] = size
+    return problems
+
+
+def _depth_problems(image):
+    """Return whether an image of more than 8 bits uses little of its range."""
+    white = converter(image, None).white
+    if white is None:
+        return {}
+    if image.mode in ("LA", "RGBA"):
+        image = image.convert(image.mode[:-1])
+    image.load()
+    largest = largest_value(image)
+    if largest >= DARK * white:
+        return {}
+    return {"bit depth": f"the largest value is {largest:g} where {white:g} is white"}
