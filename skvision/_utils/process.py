@@ -5,6 +5,7 @@ This module is light and imported with every estimator, so that the fork is dete
 matter which code started TensorFlow.
 """
 
+import atexit
 import os
 import platform
 import re
@@ -75,6 +76,16 @@ def quiet_tensorflow():
         if file is None:
             yield
             return
+
+        def release():
+            os.dup2(stderr, 2)
+            file.seek(0)
+            lines = [line for line in file if _is_shown(line, level)]
+            with suppress(OSError):  # nobody reads it
+                os.write(2, b"".join(lines))
+
+        # Also if the process ends while another thread is in the block.
+        atexit.register(release)
         try:
             os.dup2(file.fileno(), 2)
             yield
@@ -82,11 +93,8 @@ def quiet_tensorflow():
             level = 0
             raise
         finally:
-            os.dup2(stderr, 2)
-            file.seek(0)
-            lines = [line for line in file if _is_shown(line, level)]
-            with suppress(OSError):  # nobody reads it
-                os.write(2, b"".join(lines))
+            atexit.unregister(release)
+            release()
 
 
 def _copy_of_stderr(stack):
