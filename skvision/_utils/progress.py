@@ -27,7 +27,7 @@ class Progress:
     total : int
         Number of units.
     unit : str
-        What is counted, in the singular.
+        What is counted, in the singular, or "B" for bytes.
     verbose : int
     start : int, default=0
         Number of units completed before.
@@ -46,6 +46,7 @@ class Progress:
                 desc=self.label,
                 total=self.total,
                 unit=self.unit,
+                unit_scale=self.unit == "B",
                 initial=self.n,
                 miniters=0,
                 bar_format=f"{{l_bar}}{{bar}}| {self._count}/{{total_fmt}} "
