@@ -138,7 +138,8 @@ class VGG16BottleneckTransformer(
         of both; values outside its range are clipped to +-65504 before `normalization`.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line at the end.
+        0 is silent, 1 shows a progress bar for each phase, 2 prints a line for each
+        epoch and for each other pass over the images.
 
     Attributes
     ----------
@@ -419,11 +420,6 @@ class VGG16BottleneckTransformer(
             extractor = builders.vgg16_extractor(self.weights, *network, compute_dtype)
             return extractor, builders.max_rows_per_pass(self.batch_size)
 
-        def progress(n_rows):
-            from skvision._nets import builders
-
-            return builders.progress_bar(n_rows, "image", self.verbose)
-
         image_settings = self._image_settings()
         settings = (
             f"vgg16 v{FEATURES_VERSION} weights={digest} layer={self.layer} "
@@ -441,7 +437,8 @@ class VGG16BottleneckTransformer(
             dtype=np.dtype(self.dtype),
             batch_size=self.batch_size,
             store=store,
-            progress=progress,
+            label="features",
+            verbose=self.verbose,
         )
 
     @staticmethod

@@ -106,7 +106,8 @@ class DenseHeadClassifier(BaseNetworkClassifier):
         changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
+        0 is silent, 1 shows a progress bar for each phase, 2 prints a line for each
+        epoch and for each other pass over the images.
 
     Attributes
     ----------

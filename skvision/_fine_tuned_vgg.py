@@ -20,6 +20,7 @@ from skvision._training.data import ArrayData
 from skvision._training.frozen_maps import FLIPS, FrozenMaps
 from skvision._training.image_data import ImageData, predicted_views
 from skvision._training.linear_head import linear_head
+from skvision._utils.progress import EpochProgress
 from skvision._utils.validation import (
     TRAINING_CONSTRAINTS,
     HasMethods,
@@ -237,7 +238,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         NumPy's global random state; no other global state is read or changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
+        0 is silent, 1 shows a progress bar for each phase, 2 prints a line for each
+        epoch and for each other pass over the images.
 
     Attributes
     ----------
@@ -354,6 +356,8 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     ...     n_augmented_views=None,
     ... )
     """
+
+    _phase = "fine-tuning"
 
     _parameter_constraints = {
         **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k != "optimizer"},
@@ -473,7 +477,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         store = None
         if self.cache_dir is not None:
             store = FeatureStore(self.cache_dir, self.max_cache_bytes)
-        extraction = replace(base._extraction(images, store), views=FLIPS)
+        extraction = replace(
+            base._extraction(images, store), views=FLIPS, label="frozen blocks"
+        )
         _ = extraction.digests  # computed once, before several threads prepare batches
         return FrozenMaps(
             fixed=extraction,
@@ -550,7 +556,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             head, is_complete, checkpoint = self._train_head(network, *data, seed)
         else:
             n_classes = max(2, network[-1])  # one output for two classes
-            head = linear_head(*data, n_classes, n_views=len(views))
+            with EpochProgress("head", 1, self.verbose) as progress:
+                head = linear_head(*data, n_classes, n_views=len(views))
+                progress.end_epoch({k: v[-1] for k, v in head.history.items()})
             is_complete, checkpoint = True, None
         state = replace(previous, weights=blocks + head.weights, earlier=head.history)
         if validation is not None:  # fine-tuning may not improve on the head alone
@@ -578,7 +586,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         from skvision._nets.program_pool import predict_logits
 
         network, dtype = ("vgg16_top", *self._top()), self._effective_dtype()
-        features = [predict_logits(network, blocks, view, dtype) for view in views]
+        features = predict_logits(
+            network, blocks, views, dtype, "features", self.verbose
+        )
         targets = (np.tile(values, len(views)) for values in part[1:])
         return ArrayData(np.concatenate(features)), *targets
 
@@ -593,6 +603,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             validation,
             seed,
             TrainingState(),
+            label="head",
             optimizer=optimizer_config("rmsprop", self.head_learning_rate),
             first_epoch=0,
             epochs=self.head_epochs,

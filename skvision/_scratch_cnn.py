@@ -155,7 +155,8 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         NumPy's global random state; no other global state is read or changed.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a line per epoch.
+        0 is silent, 1 shows a progress bar for each phase, 2 prints a line for each
+        epoch and for each other pass over the images.
 
     Attributes
     ----------

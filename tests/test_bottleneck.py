@@ -568,13 +568,6 @@ while os.waitpid(pid, os.WNOHANG) == (0, 0):
     assert "was forked" in done.stdout
 
 
-def test_verbose_prints_progress(pixels, capsys):
-    small(verbose=1).transform(pixels[:5])
-    assert "5/5" in capsys.readouterr().out
-    small().transform(pixels[:5])
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.slow
 def test_concurrent_workers_share_the_work(tmp_path):
     # Two workers transform the same images at the same time, and each prints how many

@@ -1,4 +1,4 @@
-"""Tests of Keras and scikit-learn callbacks, and of verbose."""
+"""Tests of Keras and scikit-learn callbacks."""
 
 import pickle
 import threading
@@ -159,11 +159,3 @@ def test_scikit_learn_callback_can_stop_training():
     X, y = data()
     stop = StopAfterTwo(scoring="accuracy")
     assert head().set_callbacks(stop).fit(X, y).n_iter_ == 2
-
-
-def test_verbose_prints_epochs(capsys):
-    X, y = data()
-    head(verbose=2, epochs=2).fit(X, y)
-    assert "Epoch 2/2" in capsys.readouterr().out
-    head(epochs=2).fit(X, y)
-    assert capsys.readouterr().out == ""

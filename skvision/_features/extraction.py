@@ -20,6 +20,7 @@ from skvision._features.store import FeatureStore
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision._utils.parallel import chunks, map_ahead, n_threads
+from skvision._utils.progress import Progress
 from skvision.exceptions import ImageReadError
 
 __all__ = ["Extraction"]
@@ -49,8 +50,9 @@ class Extraction:
     batch_size : int
         Rows that are read from the store, or written to it, in one transaction.
     store : FeatureStore or None
-    progress : callable
-        From the number of rows to compute to an object with ``add(n)``.
+    label : str
+        What progress is called.
+    verbose : int
     """
 
     images: Any
@@ -62,7 +64,8 @@ class Extraction:
     dtype: np.dtype
     batch_size: int
     store: FeatureStore | None
-    progress: Callable
+    label: str
+    verbose: int
 
     def stream(self):
         """Yield `(indices, features)`: features of one view, and the images with it."""
@@ -152,7 +155,7 @@ class Extraction:
         """Yield as `stream` does, from the network, and write to the store."""
         network, max_rows = self.load_network()
         n_rows = rows_per_pass(len(missing), max_rows)
-        progress = self.progress(len(missing))
+        unit = "image" if len(self.views) == 1 else "view"
         todo = _in_own_order(chunks(missing, n_rows))
         unsaved = {}
 
@@ -165,6 +168,7 @@ class Extraction:
         with (
             ThreadPoolExecutor(n_workers) as pool,
             closing(map_ahead(pool, run, todo, 2 * n_workers)) as results,
+            Progress(self.label, len(missing), unit, self.verbose) as progress,
         ):
             try:
                 for result in results:

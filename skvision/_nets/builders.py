@@ -228,8 +228,3 @@ def max_rows_per_pass(batch_size):
     memory.
     """
     return 16 if on_cpu() else batch_size
-
-
-def progress_bar(total, unit, verbose):
-    """Return Keras' progress bar for `total` units; silent with `verbose=0`."""
-    return keras.utils.Progbar(total, unit_name=unit, verbose=verbose)

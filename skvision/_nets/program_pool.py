@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from skvision._nets.backend import check_usable_here
 from skvision._nets.optimizers import optimizer_key
 from skvision._nets.programs import Program
+from skvision._utils.progress import Progress
 
 MAX_IDLE_KEYS = 8
 
@@ -43,11 +44,15 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
             _release(key, program)
 
 
-def predict_logits(network, weights, data, dtype="float32"):
-    """Return the logits, of shape (n, n_outputs), of a network with `weights`."""
-    with acquire(network, dtype=dtype) as program:
+def predict_logits(network, weights, views, dtype, label, verbose):
+    """Return the outputs of a network with `weights`, for each of several views."""
+    unit = "image" if len(views) == 1 else "view"
+    with (
+        acquire(network, dtype=dtype) as program,
+        Progress(label, sum(map(len, views)), unit, verbose) as progress,
+    ):
         program.set_weights(weights)
-        return program.logits(data)
+        return [program.logits(view, progress) for view in views]
 
 
 def _pop_unmodified(key):

@@ -175,7 +175,7 @@ class Program:
         )
         return float(loss), float(correct)
 
-    def logits(self, data):
+    def logits(self, data, progress=None):
         """Return logits of shape (n, n_outputs), from batches of the same shape."""
         n, n_rows = len(data), data.max_predict_batch
         outputs = np.empty((n, self.model.output.shape[-1]), dtype=np.float32)
@@ -184,6 +184,8 @@ class Program:
             for indices, inputs in zip(batches, prefetched, strict=True):
                 logits = self._logits(_padded(inputs, n_rows))
                 outputs[indices] = logits.numpy()[: len(indices)]
+                if progress is not None:
+                    progress.add(len(indices))
         return outputs
 
     def _train_step_eagerly(

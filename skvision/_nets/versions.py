@@ -21,6 +21,7 @@ PACKAGES = (
     "h5py",
     "tensorflow",
     "keras",
+    "tqdm",
     "pandas",
     "polars",
     "matplotlib",

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from skvision import __version__
 from skvision._nets.arithmetic import describe_arithmetic, effective_dtype
+from skvision._training.data import ArrayData
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.errors import short_traceback
@@ -73,6 +74,8 @@ class BaseNetworkClassifier(
     `_check_data` converts `X` to `Data`, and `_describe_network` returns the name of a
     function of `builders` and its arguments.
     """
+
+    _phase = "training"  # as progress calls it
 
     @abstractmethod
     def _check_data(self, X, *, reset, name="X"):
@@ -237,12 +240,15 @@ class BaseNetworkClassifier(
         data = self._check_data(X, reset=False)
         from skvision._nets.program_pool import predict_logits
 
-        dtype = self._effective_dtype()
         with short_traceback():
-            logits = [
-                predict_logits(self._network, self._weights, view, dtype)
-                for view in self._predicted_views(data)
-            ]
+            logits = predict_logits(
+                self._network,
+                self._weights,
+                self._predicted_views(data),
+                self._effective_dtype(),
+                "predictions",
+                verbose=0 if isinstance(data, ArrayData) else self.verbose,
+            )
         data.warn()
         return np.mean(logits, axis=0)
 
@@ -355,6 +361,7 @@ class BaseNetworkClassifier(
             validation,
             seed,
             start.state,
+            label=self._phase,
             optimizer=self._optimizer_config(),
             first_epoch=start.state.epoch,
             epochs=n_epochs,

@@ -106,7 +106,7 @@ class FrozenMaps:
         if not self.is_seeded:
             store = FeatureStore.temporary(self.max_bytes)
         drawn = random_views(self.augmenter, self.n_views, seed)
-        random = fixed.changed(store=store, views=drawn)
+        random = fixed.changed(store=store, views=drawn, label="views")
         random.fill()
         return replace(loaded, random=random, views=(*views, *drawn))
 

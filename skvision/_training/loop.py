@@ -13,6 +13,7 @@ from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import evaluate
 from skvision._training.sklearn_callbacks import NoTasks
 from skvision._utils.parallel import chunks
+from skvision._utils.progress import EpochProgress
 from skvision._utils.warning import warn
 from skvision.exceptions import TrainingDivergedError
 
@@ -26,6 +27,8 @@ class TrainingPlan:
 
     Attributes
     ----------
+    label : str
+        What progress is called.
     network : tuple
         Builder and arguments, as in `programs`.
     data : tuple of (Data, ndarray, ndarray)
@@ -44,6 +47,7 @@ class TrainingPlan:
         Is notified of each epoch.
     """
 
+    label: str
     network: tuple
     data: tuple
     validation: tuple | None
@@ -139,17 +143,21 @@ class _Training:
         rate = plan.optimizer["config"].get("learning_rate")
         program.load(state, rate, plan.ema_momentum)
         self.callbacks = _Callbacks(plan, program)
+        self.progress = EpochProgress(
+            plan.label, plan.epochs, plan.verbose, start=state.epoch
+        )
 
     def run(self):
         """Run the epochs; return False if Ctrl-C ended them."""
         first_epoch = self.state.epoch
         try:
-            self.callbacks.attach()
-            self.callbacks.call("on_train_begin", {})
-            while not self._is_finished():
-                if self._run_epoch():
-                    break
-            self._finish()
+            with self.progress:
+                self.callbacks.attach()
+                self.callbacks.call("on_train_begin", {})
+                while not self._is_finished():
+                    if self._run_epoch():
+                        break
+                self._finish()
         except KeyboardInterrupt:
             if self.state.epoch == first_epoch and not self.state.earlier:
                 raise
@@ -180,6 +188,7 @@ class _Training:
                 logs |= _evaluate(program, *plan.validation)
             self.callbacks.call("on_epoch_end", epoch, dict(logs))
         self._end_epoch(logs)
+        self.progress.end_epoch(logs)
         return plan.tasks.end_epoch(self.state) or program.model.stop_training
 
     def _set_learning_rate(self, epoch):
@@ -219,6 +228,7 @@ class _Training:
                 n_seen, weight = n_seen + len(rows), weight + sample_weight[rows].sum()
                 logs = {"loss": loss / n_seen, "accuracy": float(correct / weight)}
                 self.callbacks.call("on_train_batch_end", step, logs)
+                self.progress.end_batch((step + 1) / len(batches), logs)
         return logs
 
     def _end_epoch(self, logs):
@@ -280,14 +290,12 @@ def _evaluate(program, data, y, sample_weight):
 
 
 class _Callbacks:
-    """The user's Keras callbacks and, with `verbose`, Keras' progress bar."""
+    """The user's Keras callbacks."""
 
     def __init__(self, plan, program):
         self.program = program
         self.callbacks = [_copy_or_create(c, i) for i, c in enumerate(plan.callbacks)]
         self.may_change_model = bool(self.callbacks)
-        if plan.verbose:
-            self.callbacks.append(keras.callbacks.ProgbarLogger())
         for callback in self.callbacks:
             callback.set_params(
                 {

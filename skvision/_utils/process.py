@@ -5,14 +5,26 @@ This module is light and imported with every estimator, so that the fork is dete
 matter which code started TensorFlow.
 """
 
+import atexit
 import os
 import platform
+import re
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
-_INFO_LINES = (b"I0000 ", b"WARNING: All log messages before absl::InitializeLog()")
-_NO_GPU = b"failed call to cuInit"  # logged as an error on machines without a GPU
+# How TensorFlow's lines begin, with or without a date, and their severity.
+_LOG_LINE = re.compile(
+    rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |(?=[IWEF]\d{4} ))([IWEF])"
+)
+_ABSL_NOTE = b"WARNING: All log messages before absl::InitializeLog()"
+# Logged as errors and warnings, although nothing is wrong: there is no driver (303) or
+# no GPU, or TensorFlow (2.19) registers the same thing twice.
+_HARMLESS = re.compile(
+    rb"failed call to cuInit: .*(?:UNKNOWN ERROR \(303\)|CUDA_ERROR_NO_DEVICE)"
+    rb"|Unable to register cu\w+ factory: .* already been registered"
+    rb"|computation placer already registered"
+)
 
 forked_after_tensorflow = False
 
@@ -37,37 +49,72 @@ def tensorflow_start():
     settings = {}
     if platform.machine().lower() in ("x86_64", "amd64"):
         settings["TF_ENABLE_ONEDNN_OPTS"] = "1"
-    is_quiet = os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "0"
-    settings["TF_CPP_MIN_LOG_LEVEL"] = "1"  # no more lines of level INFO
+    # No lines of level INFO. TensorFlow reads this once, so it holds for the process.
+    settings["TF_CPP_MIN_LOG_LEVEL"] = "1"
     settings = {k: v for k, v in settings.items() if k not in os.environ}
-    os.environ.update(settings)
-    try:
-        # Some lines come before TensorFlow reads the level.
-        with _without_info_lines() if is_quiet else nullcontext():
-            yield
-    finally:
-        for name in settings:
-            os.environ.pop(name, None)
-
-
-@contextmanager
-def _without_info_lines():
-    """Hold back what is written to file descriptor 2, and drop lines of level INFO."""
-    with ExitStack() as stack:
-        stderr = None
-        with suppress(OSError):  # no folder to write to, or closed, as in some services
-            file = stack.enter_context(tempfile.TemporaryFile())
-            stderr = os.dup(2)
-        if stderr is None:
-            yield
-            return
-        os.dup2(file.fileno(), 2)
+    with quiet_tensorflow():
+        os.environ.update(settings)
         try:
             yield
         finally:
+            for name in settings:
+                os.environ.pop(name, None)
+
+
+@contextmanager
+def quiet_tensorflow():
+    """Drop lines that TensorFlow logs within the block, although its level is higher.
+
+    Some come before TensorFlow reads TF_CPP_MIN_LOG_LEVEL, others ignore it. Without
+    that variable, lines of level INFO are dropped, and those that mean nothing. What is
+    written to file descriptor 2 is held back; if the block raises, all of it is shown.
+    """
+    setting = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "")
+    level = int(setting) if setting.isdecimal() else None
+    with ExitStack() as stack:
+        stderr, file = (None, None) if level == 0 else _copy_of_stderr(stack)
+        if file is None:
+            yield
+            return
+
+        def release():
             os.dup2(stderr, 2)
-            os.close(stderr)
             file.seek(0)
-            for line in file:
-                if not line.startswith(_INFO_LINES) and _NO_GPU not in line:
-                    os.write(2, line)
+            lines = [line for line in file if _is_shown(line, level)]
+            with suppress(OSError):  # nobody reads it
+                os.write(2, b"".join(lines))
+
+        # Also if the process ends while another thread is in the block.
+        atexit.register(release)
+        try:
+            os.dup2(file.fileno(), 2)
+            yield
+        except Exception:
+            level = 0
+            raise
+        finally:
+            atexit.unregister(release)
+            release()
+
+
+def _copy_of_stderr(stack):
+    """Return a copy of file descriptor 2, and a file to write to instead."""
+    # Without a stderr when Python started, the number 2 may belong to any other file.
+    if sys.__stderr__ is None:
+        return None, None
+    try:
+        stderr = os.dup(2)
+        stack.callback(os.close, stderr)
+        return stderr, stack.enter_context(tempfile.TemporaryFile())
+    except OSError:  # closed, or no folder to write to, as in some services
+        return None, None
+
+
+def _is_shown(line, level):
+    """Return whether to show a line, with TF_CPP_MIN_LOG_LEVEL as set by the user."""
+    if level == 0:
+        return True
+    if line.startswith(_ABSL_NOTE) or (level is None and _HARMLESS.search(line)):
+        return False
+    found = _LOG_LINE.match(line)
+    return found is None or b"IWEF".index(found[1]) >= (level or 1)
