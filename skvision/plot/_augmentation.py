@@ -3,14 +3,16 @@
 import os
 
 import numpy as np
+from PIL import Image
 
 from skvision._images.inputs import check_images
 from skvision._utils.validation import check_image_size
+from skvision.plot._composites import names_inside, walk
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
-    final_estimator,
     grid_axes,
+    image_names,
     read_for_display,
 )
 
@@ -28,6 +30,9 @@ class AugmentationDisplay:
 
     images : ndarray of shape (n_images, height, width, 3), dtype uint8
         The transformed images.
+
+    name : str, default=None
+        File name of the original, drawn below it.
 
     Attributes
     ----------
@@ -58,9 +63,10 @@ class AugmentationDisplay:
     7
     """
 
-    def __init__(self, *, original, images):
+    def __init__(self, *, original, images, name=None):
         self.original = original
         self.images = images
+        self.name = name
 
     def plot(self, *, ax=None, n_cols=7, im_kw=None):
         """Draw the images in a grid, starting with the original.
@@ -82,12 +88,12 @@ class AugmentationDisplay:
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         images = [self.original, *self.images]
-        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_title_lines=1)
+        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_lines=1)
+        texts = {"title": "original", "name": self.name, "fontweight": "bold"}
         self.images_ = [
-            draw_image(ax, image, im_kw)
-            for ax, image in zip(self.axes_, images, strict=True)
+            draw_image(ax, image, im_kw, **({} if i else texts))
+            for i, (ax, image) in enumerate(zip(self.axes_, images, strict=True))
         ]
-        self.axes_[0].set_title("original", fontsize=9, fontweight="bold")
         self.axes_[0].spines[:].set(visible=True, color="C1", linewidth=3)
         self.figure_ = self.axes_[0].figure
         return self
@@ -138,6 +144,8 @@ class AugmentationDisplay:
 
         Raises
         ------
+        TypeError
+            If `augmenter` is not an ImageAugmenter.
         ImageReadError
             If the file cannot be read.
 
@@ -154,8 +162,13 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
-        original = _read_image(image, image_size, "bilinear")
-        display = _transform(cls, augmenter, original, n_images, random_state)
+        if not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
+            raise TypeError(
+                f"'augmenter' must be an ImageAugmenter. Got {augmenter!r} instead. "
+                "For a classifier that has one, use from_estimator."
+            )
+        original, name = _read_image(image, image_size, "bilinear")
+        display = _transform(cls, augmenter, original, name, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
     @classmethod
@@ -178,8 +191,9 @@ class AugmentationDisplay:
         Parameters
         ----------
         estimator : estimator with the parameters `augmenter` and `image_size`
-            For example a :class:`~skvision.ScratchCNNClassifier`, fitted or not, a
-            pipeline that ends with one, or a fitted search over one.
+            For example a :class:`~skvision.ScratchCNNClassifier`, or a pipeline, search
+            or other composite estimator with one inside, fitted or not. Of a fitted
+            search, the best estimator is taken.
         image : str, os.PathLike or array-like
             Path of the image, or its pixels as a uint8 array of shape
             (height, width, 3) or (height, width).
@@ -204,7 +218,7 @@ class AugmentationDisplay:
         Raises
         ------
         ValueError
-            If the estimator has no augmenter.
+            If neither the estimator nor any inside it has an augmenter.
         ImageReadError
             If the file cannot be read.
 
@@ -224,22 +238,28 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        classifier = final_estimator(estimator)
-        augmenter = getattr(classifier, "augmenter", None)
-        if augmenter is None:
+        parts = walk(estimator)
+        found = [p for p in parts if getattr(p, "augmenter", None) is not None]
+        if not found:
             raise ValueError(
-                f"{type(classifier).__name__} has no augmenter. Set its "
-                "'augmenter' parameter to an ImageAugmenter, or use from_augmenter."
+                f"There is no augmenter in {names_inside(estimator)}. Set the 'augmenter' parameter of a "
+                "ScratchCNNClassifier or FineTunedVGGClassifier to an ImageAugmenter, "
+                "or use from_augmenter."
             )
-        original = _read_image(image, classifier.image_size, classifier.interpolation)
-        display = _transform(cls, augmenter, original, n_images, random_state)
+        (classifier, *_), size = found, found[0].image_size
+        original, name = _read_image(image, size, classifier.interpolation)
+        display = _transform(
+            cls, classifier.augmenter, original, name, n_images, random_state
+        )
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
 def _read_image(image, image_size, interpolation):
-    """Read a path or an array as a uint8 image of shape (height, width, 3)."""
-    if isinstance(image, (str, os.PathLike)):
+    """Return an image of shape (height, width, 3), uint8, and its file name if any."""
+    name = None
+    if isinstance(image, (str, os.PathLike, bytes, Image.Image)):
         images = check_images([image])
+        name = image_names(images)[0] if hasattr(images, "paths") else None
     else:
         image = np.asarray(image)
         try:
@@ -250,14 +270,14 @@ def _read_image(image, image_size, interpolation):
                 f"or (height, width). Got shape {image.shape}, dtype {image.dtype}."
             ) from error
     if image_size is None:
-        return read_for_display(images, 0)
+        return read_for_display(images, 0), name
     size = check_image_size(image_size)
-    return images.decode(0, images.read_bytes(0), size, interpolation)
+    return images.decode(0, images.read_bytes(0), size, interpolation), name
 
 
-def _transform(cls, augmenter, original, n_images, random_state):
+def _transform(cls, augmenter, original, name, n_images, random_state):
     """Return a display of an image and its transformations, without drawing it."""
     parameters = augmenter.draw(n_images, original.shape[:2], random_state)
     copies = np.broadcast_to(original, (n_images, *original.shape))
     images = np.rint(augmenter.apply(copies, parameters)).astype(np.uint8)
-    return cls(original=original, images=images)
+    return cls(original=original, images=images, name=name)
