@@ -242,9 +242,9 @@ class AugmentationDisplay:
         found = [p for p in parts if getattr(p, "augmenter", None) is not None]
         if not found:
             raise ValueError(
-                f"There is no augmenter in {names_inside(estimator)}. Set the 'augmenter' parameter of a "
-                "ScratchCNNClassifier or FineTunedVGGClassifier to an ImageAugmenter, "
-                "or use from_augmenter."
+                f"There is no augmenter in {names_inside(estimator)}. Set the "
+                "'augmenter' parameter of a ScratchCNNClassifier or "
+                "FineTunedVGGClassifier to an ImageAugmenter, or use from_augmenter."
             )
         (classifier, *_), size = found, found[0].image_size
         original, name = _read_image(image, size, classifier.interpolation)

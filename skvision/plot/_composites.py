@@ -11,17 +11,24 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._bottleneck import VGG16BottleneckTransformer
-from skvision._fine_tuned_vgg import FineTunedVGGClassifier
-from skvision._scratch_cnn import ScratchCNNClassifier
-
-NETWORKS = ScratchCNNClassifier, FineTunedVGGClassifier
-IMAGE_PARTS = VGG16BottleneckTransformer, *NETWORKS
 
 # Attributes that hold the estimators inside a composite one, the fitted ones first.
 _NESTED = (
     *("best_estimator_", "calibrated_classifiers_", "estimators_", "estimator_"),
     "estimator",
 )
+
+
+def is_network(estimator):
+    """Return whether an estimator classifies images by a network of its own."""
+    from skvision import FineTunedVGGClassifier, ScratchCNNClassifier
+
+    return isinstance(estimator, (ScratchCNNClassifier, FineTunedVGGClassifier))
+
+
+def accepts_images(estimator):
+    """Return whether an estimator of skvision has images as input."""
+    return isinstance(estimator, VGG16BottleneckTransformer) or is_network(estimator)
 
 
 def walk(estimator):
@@ -100,7 +107,7 @@ def check_predicts_classes(estimator, display):
     if is_regressor(estimator):
         raise ValueError(
             f"{display} shows predicted classes, and {kind} is a regressor. Pass a "
-            "fitted classifier, for example LogisticRegression instead of Ridge."
+            "fitted classifier, for example a LogisticRegression."
         )
     if not hasattr(estimator, "predict"):
         raise ValueError(
@@ -118,23 +125,23 @@ class Tap:
     Parameters
     ----------
     estimator : fitted estimator
-        Any composite of `VGG16BottleneckTransformer` or `NETWORKS` and others.
+        Alone or inside, it may have estimators of skvision whose input is images.
 
     Attributes
     ----------
     model : estimator
         The copy.
     parts : list of estimator
-        The networks in the original estimator.
+        These estimators of skvision, the originals.
     inputs : list
-        The images that each network got in the last call, if there was one.
+        The images that each of them got in the last call; None before a call.
     replay : ndarray or None
         If set, the features that all transformers return, whatever their input.
     """
 
     def __init__(self, estimator):
         everything = list(walk(estimator))
-        self.parts = [part for part in everything if isinstance(part, IMAGE_PARTS)]
+        self.parts = [part for part in everything if accepts_images(part)]
         self.inputs, self.replay = [None] * len(self.parts), None
         # Copying does not enter what is in the memo: no data of classifiers is copied.
         memo = {id(part): part for part in everything if not _parts(part)}

@@ -5,7 +5,7 @@ from numbers import Integral
 
 from sklearn.utils import check_scalar
 
-from skvision.plot._composites import IMAGE_PARTS, check_fitted, names_inside, walk
+from skvision.plot._composites import accepts_images, check_fitted, names_inside, walk
 from skvision.plot._shared import check_axes, check_matplotlib
 
 # Title of a plot -> {key in the history: label of its line}.
@@ -163,14 +163,14 @@ class TrainingHistoryDisplay:
         found = [part for part in parts if hasattr(part, "history_")]
         if not found:
             raise ValueError(
-                f"There is no training history in {names_inside(estimator)}: none has the attribute "
-                "'history_'. Pass a fitted classifier of skvision that trains a "
-                "network, such as DenseHeadClassifier, or a pipeline or search with "
-                "one, or use from_history."
+                f"There is no training history in {names_inside(estimator)}: none has "
+                "the attribute 'history_'. Pass a fitted classifier of skvision "
+                "that trains a network, such as DenseHeadClassifier, or a pipeline or "
+                "search with one, or use from_history."
             )
         classifier = found[0]
         history, best_epoch, phase = _phase(classifier, phase)
-        is_images = any(isinstance(part, IMAGE_PARTS) for part in parts)
+        is_images = any(accepts_images(part) for part in parts)
         title = _title(classifier, history, phase, "images" if is_images else "samples")
         if len(found) > 1:
             title += f" (network 1 of {len(found)})"

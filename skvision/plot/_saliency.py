@@ -5,7 +5,11 @@ from numbers import Integral
 from sklearn.utils import check_scalar
 
 from skvision._images.inputs import check_images
-from skvision.plot._composites import check_predicts_classes, known_classes
+from skvision.plot._composites import (
+    check_predicts_classes,
+    known_classes,
+    names_inside,
+)
 from skvision.plot._ranking import class_names
 from skvision.plot._shared import (
     check_matplotlib,
@@ -209,8 +213,8 @@ class SaliencyDisplay:
         classes = known_classes(estimator)
         if classes is None:
             raise ValueError(
-                f"{type(estimator).__name__} has no array 'classes_', so its classes "
-                "are unknown. Pass a classifier with a single output."
+                "Saliency maps explain a class, and there is no array 'classes_' in "
+                f"{names_inside(estimator)}. Pass a classifier with a single output."
             )
         names = class_names(classes, display_labels)
         if target is not None and target not in classes.tolist():

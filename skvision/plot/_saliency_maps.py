@@ -11,9 +11,9 @@ from skvision._training.image_data import ImageData
 from skvision._utils.parallel import chunks
 from skvision._utils.validation import check_image_size
 from skvision.plot._composites import (
-    NETWORKS,
     Tap,
     class_scores,
+    is_network,
     known_classes,
     names_inside,
     predictors,
@@ -30,7 +30,7 @@ class Explainer:
     Parameters
     ----------
     estimator : fitted classifier
-        Contains one of `NETWORKS` or a `VGG16BottleneckTransformer`.
+        A network, or a composite with one or with a `VGG16BottleneckTransformer`.
     X : array-like
         Its input.
 
@@ -48,7 +48,7 @@ class Explainer:
     def __init__(self, estimator, X):
         self._tap, self._X = Tap(estimator), X
         self._networks = predictors(estimator)
-        if not all(isinstance(network, NETWORKS) for network in self._networks):
+        if not all(is_network(network) for network in self._networks):
             self._networks = []
             _check_transformers(estimator, self._tap.parts)
         self._predicted = self._tap.call("predict", X).tolist()
@@ -140,8 +140,8 @@ class Explainer:
                 "Saliency maps need a score for each class, and "
                 f"{type(self._tap.model).__name__} has neither 'predict_proba' nor a "
                 "'decision_function' with one column per class. Use a classifier that "
-                "has one, for example LogisticRegression, or "
-                "VotingClassifier(voting='soft')."
+                "has one, for example LogisticRegression, "
+                "SVC(decision_function_shape='ovr') or VotingClassifier(voting='soft')."
             )
         return (
             np.log(np.maximum(scores, 1e-12)) if method == "predict_proba" else scores
