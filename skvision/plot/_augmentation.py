@@ -12,9 +12,9 @@ from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
     grid_axes,
-    image_names,
     read_for_display,
 )
+from skvision.plot._texts import image_names
 
 
 class AugmentationDisplay:
@@ -88,8 +88,11 @@ class AugmentationDisplay:
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         images = [self.original, *self.images]
-        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_lines=1)
-        texts = {"title": "original", "name": self.name, "fontweight": "bold"}
+        self.axes_ = grid_axes(
+            ax, images, n_cols, width=1.7, n_lines=1 + (self.name is not None)
+        )
+        texts = {"lines": [("", "original", "")], "name": self.name}
+        texts |= {"fontweight": "bold"}
         self.images_ = [
             draw_image(ax, image, im_kw, **({} if i else texts))
             for i, (ax, image) in enumerate(zip(self.axes_, images, strict=True))

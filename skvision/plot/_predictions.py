@@ -20,10 +20,9 @@ from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
     grid_axes,
-    image_names,
-    label_text,
     read_for_display,
 )
+from skvision.plot._texts import class_line, image_names
 
 
 class ImagePredictionDisplay:
@@ -142,20 +141,19 @@ class ImagePredictionDisplay:
         for i, (ax, image) in enumerate(zip(self.axes_, self.images, strict=True)):
             is_wrong = self.y_true is not None and self.y_true[i] != self.y_pred[i]
             texts = {"color": "firebrick"} if is_wrong else {}
-            texts |= {"title": self._title(i)}
+            texts |= {"lines": self._title(i)}
             texts |= {"name": None if self.names is None else self.names[i]}
             self.images_.append(draw_image(ax, image, im_kw, **texts))
         self.figure_ = self.axes_[0].figure
         return self
 
     def _title(self, i):
-        title = label_text(self.y_pred[i], _at(self.proba_pred, i))
+        title = [class_line(self.y_pred[i], _at(self.proba_pred, i))]
         if self.y_true is None:
             return title
         if self.y_true[i] == self.y_pred[i]:
-            return f"{title}\ncorrect"
-        true = label_text(self.y_true[i], _at(self.proba_true, i))
-        return f"{title}\ntrue: {true}"
+            return [*title, ("correct", "", "")]
+        return [*title, class_line(self.y_true[i], _at(self.proba_true, i), "true: ")]
 
     @classmethod
     def from_estimator(

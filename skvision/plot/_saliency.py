@@ -15,10 +15,9 @@ from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
     grid_axes,
-    image_names,
-    label_text,
     read_for_display,
 )
+from skvision.plot._texts import class_line, image_names
 
 
 class SaliencyDisplay:
@@ -77,7 +76,7 @@ class SaliencyDisplay:
     `PCA`, and the transformer may be inside nested pipelines, a `ColumnTransformer` or
     a `FeatureUnion`: other columns keep their values. Classifiers whose scores change
     in steps, such as random forests and nearest neighbors, often give a map of 0,
-    which leaves the image as it is.
+    and the whole image is darkened.
 
     Only positive values are shown, and each saliency map is scaled to a maximum of 1,
     so values cannot be compared between images.
@@ -142,8 +141,8 @@ class SaliencyDisplay:
         for i, (ax, image, saliency) in enumerate(items):
             proba = None if self.proba is None else self.proba[i]
             name = None if self.names is None else self.names[i]
-            title = label_text(self.labels[i], proba)
-            self.images_.append(draw_image(ax, image, im_kw, title=title, name=name))
+            lines = [class_line(self.labels[i], proba)]
+            self.images_.append(draw_image(ax, image, im_kw, lines=lines, name=name))
             extent = self.images_[-1].get_extent()
             overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)
             self.overlays_.append(overlay)
