@@ -7,7 +7,7 @@ from PIL import Image
 
 from skvision._images.inputs import check_images
 from skvision._utils.validation import check_image_size
-from skvision.plot._composites import names_inside, walk
+from skvision.plot._composites import having, names_inside
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
@@ -241,8 +241,7 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        parts = walk(estimator)
-        found = [p for p in parts if getattr(p, "augmenter", None) is not None]
+        found = having(estimator, "augmenter")
         if not found:
             raise ValueError(
                 f"There is no augmenter in {names_inside(estimator)}. Set the "

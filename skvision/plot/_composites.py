@@ -32,10 +32,25 @@ def accepts_images(estimator):
 
 
 def walk(estimator):
-    """Yield an estimator and all estimators inside it, in the order of a pipeline."""
-    yield estimator
+    """Return an estimator and all estimators inside it, each once.
+
+    They are in the order of a pipeline.
+    """
+    found = {id(estimator): estimator}
     for part in _parts(estimator):
-        yield from walk(part)
+        found |= {id(inner): inner for inner in walk(part)}
+    return list(found.values())
+
+
+def having(estimator, attribute):
+    """Return the estimators inside `estimator` in which an attribute is not None."""
+    return [
+        part
+        for part in walk(estimator)
+        # It passes on the attributes of the estimator inside it.
+        if not isinstance(part, FrozenEstimator)
+        and getattr(part, attribute, None) is not None
+    ]
 
 
 def _parts(estimator):
@@ -134,33 +149,32 @@ class Tap:
     parts : list of estimator
         These estimators of skvision, the originals.
     inputs : list
-        The images that each of them got in the last call; None before a call.
+        The images that they got in the last call.
     replay : ndarray or None
         If set, the features that all transformers return, whatever their input.
     """
 
     def __init__(self, estimator):
-        everything = list(walk(estimator))
+        everything = walk(estimator)
         self.parts = [part for part in everything if accepts_images(part)]
-        self.inputs, self.replay = [None] * len(self.parts), None
+        self.inputs, self.replay = [], None
         # Copying does not enter what is in the memo: no data of classifiers is copied.
         memo = {id(part): part for part in everything if not _parts(part)}
-        memo |= {id(part): self._stub(i, part) for i, part in enumerate(self.parts)}
+        memo |= {id(part): self._stub(part) for part in self.parts}
         self.model = copy.deepcopy(estimator, memo)
 
-    def _stub(self, i, part):
+    def _stub(self, part):
         """Return a copy of `part` that remembers its last input and output."""
         method = "transform" if hasattr(part, "transform") else "_logits"
-        output = None
+        last = [None, None]  # input and output
 
         def run(_, X):
-            nonlocal output
             if self.replay is not None:
                 return self.replay
-            if output is None or not same_images(X, self.inputs[i]):
-                output = getattr(part, method)(X)
-                self.inputs[i] = X
-            return output
+            self.inputs.append(X)
+            if last[0] is None or not same_images(X, last[0]):
+                last[:] = X, getattr(part, method)(X)
+            return last[1]
 
         stub = copy.copy(part)
         stub.__class__ = type(type(part).__name__, (type(part),), {method: run})
@@ -168,6 +182,7 @@ class Tap:
 
     def call(self, method, X):
         """Return the result of a method of the estimator."""
+        self.inputs = []
         # What runs in other processes could not be remembered here.
         with parallel_config(backend="sequential"):
             return np.asarray(getattr(self.model, method)(X))

@@ -5,7 +5,13 @@ from numbers import Integral
 
 from sklearn.utils import check_scalar
 
-from skvision.plot._composites import accepts_images, check_fitted, names_inside, walk
+from skvision.plot._composites import (
+    accepts_images,
+    check_fitted,
+    having,
+    names_inside,
+    walk,
+)
 from skvision.plot._shared import check_axes, check_matplotlib
 
 # Title of a plot -> {key in the history: label of its line}.
@@ -159,8 +165,7 @@ class TrainingHistoryDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_fitted(estimator)
-        parts = list(walk(estimator))
-        found = [part for part in parts if hasattr(part, "history_")]
+        found = having(estimator, "history_")
         if not found:
             raise ValueError(
                 f"There is no training history in {names_inside(estimator)}: none has "
@@ -170,7 +175,7 @@ class TrainingHistoryDisplay:
             )
         classifier = found[0]
         history, best_epoch, phase = _phase(classifier, phase)
-        is_images = any(accepts_images(part) for part in parts)
+        is_images = any(accepts_images(part) for part in walk(estimator))
         title = _title(classifier, history, phase, "images" if is_images else "samples")
         if len(found) > 1:
             title += f" (network 1 of {len(found)})"

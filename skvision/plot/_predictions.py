@@ -328,7 +328,7 @@ class ImagePredictionDisplay:
         y_true = None if y_true is None else check_labels(y_true, "y_true", len(images))
         if classes is None:
             classes = found_classes(y_pred + (y_true or []))
-        classes, proba = np.asarray(classes), None
+        classes, proba = np.ravel(np.asarray(classes)), None
         if y_proba is not None:
             proba = check_proba(y_proba, classes, len(images))
         ranking = Ranking(y_pred, y_true, classes, proba, True, display_labels)
@@ -341,9 +341,8 @@ def _images(X, tap):
     try:
         return check_images(X)
     except ValueError as error:
-        found = next((images for images in tap.inputs if images is not None), None)
-        if found is not None:
-            return check_images(found)
+        if tap.inputs:
+            return check_images(tap.inputs[0])
         raise ValueError(
             f"{error} For an estimator whose input is not images, use "
             "from_predictions(images, y, estimator.predict(X), "

@@ -55,8 +55,9 @@ class Explainer:
         self.images = self._tap.inputs[0]
         if not all(same_images(self.images, other) for other in self._tap.inputs):
             raise ValueError(
-                "Saliency maps need a single transformer of images, or several that "
-                "get the same images. Those in 'estimator' get different images."
+                "Saliency maps need transformers that get the same images, and those "
+                f"in {names_inside(estimator)} get different ones. Pass a pipeline "
+                "with one of them."
             )
 
     def codes(self, target):
