@@ -271,6 +271,10 @@ class TestAugmentationDisplay:
     def test_errors(self, paths, pixels, tmp_path):
         with pytest.raises(ValueError, match="no augmenter in ScratchCNNClassifier"):
             AugmentationDisplay.from_estimator(ScratchCNNClassifier(), paths[0])
+        with pytest.raises(TypeError, match="must be an instance of an estimator"):
+            AugmentationDisplay.from_estimator(ScratchCNNClassifier, paths[0])
+        with pytest.raises(ValueError, match=r"'image' must be a path.*Got list"):
+            self.display([[1], [2, 3]])
         with pytest.raises(TypeError, match=r"Got ScratchCNN.*use from_estimator"):
             AugmentationDisplay.from_augmenter(ScratchCNNClassifier(), paths[0])
         with pytest.raises(ValueError, match=r"'image' must be a path.*float64"):
@@ -786,8 +790,11 @@ class TestImagePredictionDisplay:
             ({"y_pred": [0.1] * 4}, "pass probabilities as 'y_proba'"),
             ({"y_pred": ["eel"] * 4}, "predicted classes is one .*'cow'.*Got 'eel'"),
             ({"y_pred": [0] * 4, "classes": None}, "partly strings, partly numbers"),
-            ({"display_labels": ["a", "b"]}, "'display_labels' must have one name"),
+            ({"display_labels": ["a", "b"]}, "must be a list of one name per class"),
             ({"display_labels": ["a", "a", "b"]}, "all must differ"),
+            ({"display_labels": {"a", "b", "c"}}, "must be a list .* Got 1 names"),
+            ({"classes": ["ant", "bee", "bee", "cow"]}, "All 'classes' must differ"),
+            ({"y_proba": [["high"] * 3] * 4}, "'y_proba' must contain numbers"),
         ],
     )
     def test_errors_of_from_predictions(self, four, kwargs, message):
@@ -1027,8 +1034,9 @@ class TestSaliencyDisplay:
         show = SaliencyDisplay.from_estimator
         with pytest.raises(NotFittedError):
             show(ScratchCNNClassifier(), X)
-        with pytest.raises(ValueError, match=r"'target' must be one of the classes"):
-            show(convnet, X, target="middle")
+        for target in ("middle", ["left"], np.array(["left", "right"])):
+            with pytest.raises(ValueError, match="'target' must be one of the classes"):
+                show(convnet, X, target=target)
         with pytest.raises(ValueError, match=r"Got 1 names for 2 classes"):
             show(convnet, X, display_labels=["one"])
         with pytest.raises(ValueError, match="n_images == 0"):

@@ -220,6 +220,8 @@ class AugmentationDisplay:
 
         Raises
         ------
+        TypeError
+            If `estimator` is not an estimator, but for example a class.
         ValueError
             If neither the estimator nor any inside it has an augmenter.
         ImageReadError
@@ -241,6 +243,11 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
+        if not hasattr(estimator, "get_params") or isinstance(estimator, type):
+            raise TypeError(
+                "'estimator' must be an instance of an estimator, such as "
+                f"ScratchCNNClassifier(augmenter=...). Got {estimator!r} instead."
+            )
         found = having(estimator, "augmenter")
         if not found:
             raise ValueError(
@@ -263,13 +270,15 @@ def _read_image(image, image_size, interpolation):
         images = check_images([image])
         name = image_names(images)[0] if hasattr(images, "paths") else None
     else:
-        image = np.asarray(image)
+        given = type(image).__name__
         try:
+            image = np.asarray(image)
+            given = f"shape {image.shape}, dtype {image.dtype}"
             images = check_images(image[np.newaxis])
         except ValueError as error:
             raise ValueError(
                 "'image' must be a path, or a uint8 array of shape (height, width, 3) "
-                f"or (height, width). Got shape {image.shape}, dtype {image.dtype}."
+                f"or (height, width). Got {given}."
             ) from error
     if image_size is None:
         return read_for_display(images, 0), name

@@ -1,6 +1,7 @@
 """The networks inside pipelines, searches and other composite estimators."""
 
 import copy
+import os
 
 import numpy as np
 from joblib import parallel_config
@@ -189,11 +190,15 @@ class Tap:
 
 
 def same_images(X, other):
-    """Return whether two inputs are equal; lists only if they are the same object."""
+    """Return whether two inputs are equal; images in lists only if identical."""
     if X is other:
         return True
-    has_shape = hasattr(X, "shape") and hasattr(other, "shape")
-    return has_shape and np.array_equal(np.asarray(X), np.asarray(other))
+    if hasattr(X, "shape") and hasattr(other, "shape"):
+        return np.array_equal(np.asarray(X), np.asarray(other))
+    return len(X) == len(other) and all(
+        a is b or (isinstance(a, (str, os.PathLike)) and a == b)
+        for a, b in zip(X, other, strict=True)
+    )
 
 
 def known_classes(estimator):

@@ -1,7 +1,5 @@
 """Display of images and their predicted classes."""
 
-import numpy as np
-
 from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     Tap,
@@ -11,6 +9,7 @@ from skvision.plot._composites import (
 )
 from skvision.plot._ranking import (
     Ranking,
+    check_classes,
     check_labels,
     check_options,
     check_proba,
@@ -227,7 +226,7 @@ class ImagePredictionDisplay:
         tap = Tap(estimator)
         pred = tap.call("predict", X)
         images = _images(X, tap)
-        y_pred = check_labels(pred, "the output of predict", len(images))
+        y_pred = check_labels(pred, "predict(X)", len(images))
         y_true = None if y is None else check_labels(y, "y", len(images))
         scores, method = class_scores(tap, X, "predict_proba", "decision_function")
         ranking = Ranking(
@@ -328,7 +327,7 @@ class ImagePredictionDisplay:
         y_true = None if y_true is None else check_labels(y_true, "y_true", len(images))
         if classes is None:
             classes = found_classes(y_pred + (y_true or []))
-        classes, proba = np.ravel(np.asarray(classes)), None
+        classes, proba = check_classes(classes), None
         if y_proba is not None:
             proba = check_proba(y_proba, classes, len(images))
         ranking = Ranking(y_pred, y_true, classes, proba, True, display_labels)

@@ -137,11 +137,11 @@ def class_names(classes, display_labels):
     """Return the display names of the classes, as a list of str."""
     if display_labels is None:
         return [str(label) for label in classes.tolist()]
-    names = [str(name) for name in display_labels]
+    names = [str(name) for name in np.atleast_1d(np.asarray(display_labels)).ravel()]
     if len(names) != len(classes) or len(set(names)) != len(names):
         raise ValueError(
-            "'display_labels' must have one name per class, and all must differ. Got "
-            f"{len(names)} names for {len(classes)} classes: {names} for "
+            "'display_labels' must be a list of one name per class, and all must "
+            f"differ. Got {len(names)} names for {len(classes)} classes: {names} for "
             f"{classes.tolist()}."
         )
     return names
@@ -154,9 +154,21 @@ def check_options(n_images, order):
         raise ValueError(f"'order' must be one of {ORDERS}. Got {order!r} instead.")
 
 
+def check_classes(classes):
+    """Return `classes`, in any form of a column, as an array."""
+    classes = np.ravel(np.asarray(classes))
+    labels = check_labels(classes, "classes", len(classes))
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"All 'classes' must differ. Got {labels}.")
+    return classes
+
+
 def check_proba(y_proba, classes, n_images):
     """Return `y_proba` as an array with one row per image and a column per class."""
-    proba = np.asarray(y_proba, dtype=float)
+    try:
+        proba = np.asarray(y_proba, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"'y_proba' must contain numbers: {error}.") from error
     if proba.ndim != 2 or len(proba) != n_images:
         raise ValueError(
             "'y_proba' must have one row per image and one column per class, like the "

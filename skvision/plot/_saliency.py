@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import numpy as np
 from sklearn.utils import check_scalar
 
 from skvision._images.inputs import check_images
@@ -216,7 +217,8 @@ class SaliencyDisplay:
                 f"{names_inside(estimator)}. Pass a classifier with a single output."
             )
         names = class_names(classes, display_labels)
-        if target is not None and target not in classes.tolist():
+        is_class = np.ndim(target) == 0 and target in classes.tolist()
+        if target is not None and not is_class:
             raise ValueError(
                 f"'target' must be one of the classes, {classes.tolist()}. Got "
                 f"{target!r} instead."

@@ -26,7 +26,7 @@ def image_names(images):
 def class_line(label, proba=None, prefix=""):
     """Return a line of a title as (prefix, class name, suffix with its probability)."""
     known = proba is not None and not np.isnan(proba)
-    return prefix, str(label), f" ({proba:.2f})" if known else ""
+    return prefix, str(label) or "''", f" ({proba:.2f})" if known else ""
 
 
 def set_texts(ax, lines, name, **style):
