@@ -1029,6 +1029,13 @@ class TestSaliencyDisplay:
         assert overlay.get_extent() == image.get_extent()
         assert overlay.get_alpha() == pytest.approx(0.3)
 
+    def test_map_of_zero(self, pixels):
+        saliencies = [np.zeros((2, 2)), np.eye(2)]
+        display = SaliencyDisplay(
+            images=pixels[:2], saliencies=saliencies, labels=["ant", "bee"]
+        ).plot()
+        assert titles(display) == ["ant\nno region supports it", "bee"]
+
     def test_errors(self, convnet, stripes, pixels):
         X, y = stripes
         show = SaliencyDisplay.from_estimator

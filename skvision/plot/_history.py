@@ -104,7 +104,7 @@ class TrainingHistoryDisplay:
             self._plot_curves(ax, labels, line_kw)
             ax.set(xlabel="Epoch", ylabel=title)
             if self.title is not None:
-                ax.set_title(self.title, fontsize=10, parse_math=False)
+                ax.set_title(self.title, fontsize=9, parse_math=False)
             ax.legend()
         return self
 
@@ -178,7 +178,7 @@ class TrainingHistoryDisplay:
         is_images = any(accepts_images(part) for part in walk(estimator))
         title = _title(classifier, history, phase, "images" if is_images else "samples")
         if len(found) > 1:
-            title += f" (network 1 of {len(found)})"
+            title += f"\n(network 1 of {len(found)})"
         return cls.from_history(
             history, best_epoch, title=title, ax=ax, line_kw=line_kw
         )

@@ -77,7 +77,7 @@ class SaliencyDisplay:
     `PCA`, and the transformer may be inside nested pipelines, a `ColumnTransformer` or
     a `FeatureUnion`: other columns keep their values. Classifiers whose scores change
     in steps, such as random forests and nearest neighbors, often give a map of 0,
-    and the whole image is darkened.
+    which the title of the image says.
 
     Only positive values are shown, and each saliency map is scaled to a maximum of 1,
     so values cannot be compared between images.
@@ -135,7 +135,8 @@ class SaliencyDisplay:
         check_matplotlib(f"{type(self).__name__}.plot")
         style = {"cmap": "inferno", "alpha": 0.5, "interpolation": "bilinear"}
         style |= overlay_kw or {}
-        n_lines = 1 + (self.names is not None)
+        has_empty = any(np.max(saliency) == 0 for saliency in self.saliencies)
+        n_lines = 1 + (self.names is not None) + has_empty
         self.axes_ = grid_axes(ax, self.images, n_cols, n_lines=n_lines)
         self.images_, self.overlays_ = [], []
         items = zip(self.axes_, self.images, self.saliencies, strict=True)
@@ -143,6 +144,8 @@ class SaliencyDisplay:
             proba = None if self.proba is None else self.proba[i]
             name = None if self.names is None else self.names[i]
             lines = [class_line(self.labels[i], proba)]
+            if np.max(saliency) == 0:
+                lines.append(("no region supports it", "", ""))
             self.images_.append(draw_image(ax, image, im_kw, lines=lines, name=name))
             extent = self.images_[-1].get_extent()
             overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)

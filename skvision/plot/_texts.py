@@ -46,7 +46,7 @@ def set_texts(ax, lines, name, **style):
     # have gaps of a fifth of their width.
     position = ax.get_position(original=True)
     figure_width = ax.figure.bbox.width
-    width = min(1.1 * position.width * figure_width, figure_width)
+    width = min(1.05 * position.width * figure_width, figure_width)
     width *= 72 / ax.figure.dpi
     scale = min(1, max(_MIN_SCALE, width / _NARROW))
     # A dollar sign in a name does not start a formula.
