@@ -202,7 +202,7 @@ def _repeated(X, i, n):
     if hasattr(X, "iloc"):
         return X.iloc[[i] * n]
     if isinstance(X, np.ndarray):
-        return np.broadcast_to(X[i], (n, *X.shape[1:]))  # no copy of the image
+        return np.broadcast_to(X[i : i + 1], (n, *X.shape[1:]))  # without a copy
     return [X[i]] * n if isinstance(X, (list, tuple)) else X[[i] * n]
 
 
