@@ -118,9 +118,9 @@ class AugmentationDisplay:
         ----------
         augmenter : ImageAugmenter
             Generates the random transformations.
-        image : str, os.PathLike or array-like
-            Path of the image, or its pixels as a uint8 array of shape
-            (height, width, 3) or (height, width).
+        image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
+            Path of the image, its encoded file, or its pixels: a Pillow image or a
+            uint8 array of shape (height, width, 3) or (height, width).
         n_images : int, default=20
             Number of transformed images.
         random_state : int, RandomState instance or None, default=None
@@ -196,9 +196,9 @@ class AugmentationDisplay:
             For example a :class:`~skvision.ScratchCNNClassifier`, or a pipeline, search
             or other composite estimator with one inside, fitted or not. Of a fitted
             search, the best estimator is taken.
-        image : str, os.PathLike or array-like
-            Path of the image, or its pixels as a uint8 array of shape
-            (height, width, 3) or (height, width).
+        image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
+            Path of the image, its encoded file, or its pixels: a Pillow image or a
+            uint8 array of shape (height, width, 3) or (height, width).
         n_images : int, default=20
             Number of transformed images.
         random_state : int, RandomState instance or None, default=None

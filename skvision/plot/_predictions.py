@@ -263,8 +263,8 @@ class ImagePredictionDisplay:
         Parameters
         ----------
         X : array-like
-            Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
-            images of shape (n_samples, height, width, 3) or (n_samples, height, width).
+            Images in any form that the estimators accept: paths, uint8 arrays, bytes or
+            Pillow images.
         y_true : array-like of shape (n_samples,) or (n_samples, 1), or None
             The true classes, or None if they are unknown.
         y_pred : array-like of shape (n_samples,) or (n_samples, 1)
