@@ -159,7 +159,10 @@ class BaseNetworkClassifier(
         data, codes, weight = train
         # Scaled to a mean of 1: otherwise their scale would act on the learning rate.
         train = data, codes, (weight / weight.mean()).astype(np.float32)
-        return self._train(train, validation, classes, seed, X, y)
+        attributes = self._train(train, validation, classes, seed, X, y)
+        # For the titles of plots.
+        n_validation = None if validation is None else len(validation[1])
+        return attributes | {"_n_validation": n_validation}
 
     @contextmanager
     def _restore_features_on_error(self):
