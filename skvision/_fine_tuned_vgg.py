@@ -463,7 +463,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             shape=self._activation_shape(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
-            is_seeded=self.random_state is not None,
+            # A subclass may transform images in another way after each definition.
+            is_seeded=self.random_state is not None
+            and type(self.augmenter) is ImageAugmenter,
             indices=np.arange(len(images)),
             max_bytes=self.max_cache_bytes,
         )

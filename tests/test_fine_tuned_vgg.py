@@ -434,6 +434,30 @@ def test_views_depend_on_content_and_seed_only(images):
     assert not views.keys() & random_views(ZOOM, 3, seed=8).keys()
 
 
+def test_views_of_different_augmenters_have_different_keys():
+    shifts = np.full(2000, 0.1)  # printed in short
+    augmenters = [ImageAugmenter(width_shift_range=shifts)]
+    augmenters += [ImageAugmenter(width_shift_range=np.append(0.2, shifts[1:]))]
+    augmenters += [type("Other", (ImageAugmenter,), {})(width_shift_range=shifts)]
+    keys = [key for augmenter in augmenters for key in random_views(augmenter, 1, 0)]
+    assert len(set(keys)) == 3
+    augmenters[0].width_shift_range = list(shifts)
+    assert list(random_views(augmenters[0], 1, 0)) == keys[:1]
+
+
+def test_augmenter_of_a_subclass_is_used(images, tmp_path):
+    def history(factor):
+        class Darker(ImageAugmenter):
+            def apply(self, images, parameters):
+                return factor * super().apply(images, parameters)
+
+        augmenter = Darker(horizontal_flip=True)
+        classifier = vgg(augmenter=augmenter, cache_dir=tmp_path, epochs=1)
+        return classifier.set_params(head_epochs=1).fit(*images).history_
+
+    assert history(0.1) != history(1.0)
+
+
 @pytest.mark.parametrize(
     ("flips", "names"),
     [

@@ -8,6 +8,10 @@ import numpy as np
 # does not change the others. A multiple of 4, the step of Philox.
 N_UNIFORMS = 12
 
+# Part of the key under which features of transformed images are stored. To be raised
+# when the same settings and random numbers give other pixels.
+TRANSFORMS_VERSION = 2
+
 # The identity transformation. NaN and None mean "off".
 _IDENTITY = {
     **dict.fromkeys(("theta", "tx", "ty", "shear"), 0.0),
@@ -18,6 +22,18 @@ _IDENTITY = {
     "brightness": np.nan,
 }
 _OPTIONAL = ("channel_shift_intensity", "brightness")
+
+
+def describe_augmenter(augmenter):
+    """Return a text that is equal for augmenters that transform images alike.
+
+    NumPy's scalars and arrays are described as Python's numbers and lists are: the text
+    of a long array would leave out numbers.
+    """
+    params = augmenter.get_params()
+    settings = {name: np.asarray(params[name]).tolist() for name in sorted(params)}
+    kind = type(augmenter)
+    return f"{kind.__module__}.{kind.__qualname__} v{TRANSFORMS_VERSION} {settings}"
 
 
 def draw_parameters(settings, image_size, uniforms):

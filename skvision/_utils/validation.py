@@ -4,6 +4,7 @@ Private and experimental names of scikit-learn are imported here and nowhere els
 that a new scikit-learn release can affect only this module.
 """
 
+import functools
 from numbers import Integral, Real
 
 from sklearn.base import _fit_context as fit_context
@@ -34,6 +35,7 @@ __all__ = [
     "check_image_size",
     "check_sample_weight",
     "check_units",
+    "explain_unknown_arguments",
     "fit_context",
     "fraction",
     "non_negative",
@@ -108,3 +110,26 @@ def check_callbacks(callbacks):
                 f"function or class that returns one. Got {callback!r} of type "
                 f"{type(callback).__name__} instead."
             )
+
+
+def explain_unknown_arguments(explanations):
+    """Decorate a constructor so that errors explain some arguments that it lacks.
+
+    Parameters
+    ----------
+    explanations : dict of str to str
+        Name of the argument -> predicate of a sentence about it.
+    """
+
+    def decorate(init):
+        @functools.wraps(init)  # scikit-learn reads the signature of `__init__`
+        def checked_init(self, *args, **kwargs):
+            unknown = [name for name in explanations if name in kwargs]
+            if unknown:
+                reasons = "; ".join(f"{n!r} {explanations[n]}" for n in unknown)
+                raise TypeError(f"{type(self).__name__}: {reasons}. Leave it out.")
+            init(self, *args, **kwargs)
+
+        return checked_init
+
+    return decorate
