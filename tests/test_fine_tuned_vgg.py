@@ -163,14 +163,17 @@ def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "normalization", ["l2", pytest.param(None, marks=pytest.mark.slow)]
+    "normalization",
+    ["power", *(pytest.param(n, marks=pytest.mark.slow) for n in ("l2", None))],
 )
 def test_model_can_be_saved_in_the_old_format_of_keras(images, normalization, tmp_path):
     X, y = images
     classifier = logistic(normalization=normalization).fit(X, y)
-    classifier.model_.save(tmp_path / "model.h5")
+    model = classifier.model_
+    model.save(tmp_path / "model.h5")
     loaded = keras.models.load_model(tmp_path / "model.h5", compile=False)
-    proba = loaded.predict(X.astype("float32"), verbose=0)[:, 0]
+    expected, proba = (m.predict(X, verbose=0)[:, 0] for m in (model, loaded))
+    assert_allclose(proba, expected, rtol=1e-6)
     assert_allclose(proba, classifier.predict_proba(X)[:, 1], atol=1e-3)
 
 
@@ -178,19 +181,22 @@ def test_model_can_be_saved_in_the_old_format_of_keras(images, normalization, tm
 def test_model_loads_in_a_new_process_without_skvision(images, tmp_path):
     X, y = images[0], np.array(list("abc") * 8)
     classifier = logistic(augmenter=ZOOM, learning_rate=1e-3).fit(X, y)
-    classifier.model_.save(tmp_path / "model.keras")
+    for ending in ("keras", "h5"):
+        classifier.model_.save(tmp_path / f"model.{ending}")
     np.save(tmp_path / "X.npy", X.astype("float32"))
     code = """
 import sys
 sys.modules["skvision"] = None
 import keras, numpy
-model = keras.models.load_model("model.keras")
-numpy.save("proba.npy", model.predict(numpy.load("X.npy"), verbose=0))
+for ending in ("keras", "h5"):
+    model = keras.models.load_model("model." + ending, compile=False)
+    numpy.save(ending, model.predict(numpy.load("X.npy"), verbose=0))
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
-    proba = np.load(tmp_path / "proba.npy")
-    assert_allclose(proba, classifier.predict_proba(X), atol=1e-3)
-    assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    for ending in ("keras", "h5"):
+        proba = np.load(tmp_path / f"{ending}.npy")
+        assert_allclose(proba, classifier.predict_proba(X), atol=1e-3)
+        assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
