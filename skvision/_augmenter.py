@@ -1,7 +1,5 @@
 """Random image transformations, drawn and applied in two separate steps."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -22,6 +20,7 @@ from skvision._utils.validation import (
     check_image_size,
     explain_unknown_arguments,
     non_negative,
+    positive_integer,
 )
 
 # Arguments of Keras' ImageDataGenerator that have no equivalent here.
@@ -231,7 +230,7 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
             and `channel_shift_intensity` and `brightness`, which are None if disabled.
         """
         self._validate_params()
-        if not (isinstance(n_images, Integral) and n_images > 0):
+        if not positive_integer.is_satisfied_by(n_images):
             raise ValueError(f"n_images must be a positive int. Got {n_images!r}.")
         height_and_width = check_image_size(image_size)
         rng = check_random_state(random_state)

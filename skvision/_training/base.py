@@ -269,9 +269,15 @@ class BaseNetworkClassifier(
                 "warm_start=False to train from scratch."
             )
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        class_weight = compute_class_weight(
-            self.class_weight, classes=classes, y=y, sample_weight=weight
-        )
+        try:
+            class_weight = compute_class_weight(
+                self.class_weight, classes=classes, y=y, sample_weight=weight
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "The 'class_weight' parameter must be 'balanced', None or a dict of "
+                f"class to weight. Got {self.class_weight!r} instead: {error}."
+            ) from error
         if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
             raise ValueError(
                 "Weights in the 'class_weight' parameter must be finite and not "
