@@ -52,7 +52,7 @@ class Snapshot:
         ]
 
     def _has_effect(self, key):
-        """Return whether Keras uses an added attribute, which is no user's note then."""
+        """Return whether an added attribute is one that Keras may use."""
         i, name = key
         is_private = i > 0 and name.startswith("_")
         return is_private or hasattr(type(self._objects[i]), name)
