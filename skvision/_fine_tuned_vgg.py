@@ -574,10 +574,14 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             TrainingState(),
             optimizer=optimizer_config("rmsprop", self.head_learning_rate),
             first_epoch=0,
-            epochs=self.head_epochs,
+            epochs=int(self.head_epochs),
             learning_rate_schedule="constant",
             early_stopping=False,
-            checkpoint_key=("head", self.head_epochs, self.head_learning_rate),
+            checkpoint_key=(
+                "head",
+                int(self.head_epochs),
+                float(self.head_learning_rate),
+            ),
         )
 
     def _previous_results(self):

@@ -301,6 +301,14 @@ class TestDraw:
         self.check_uniform(drawn["tx"], -7.5, 7.5)
         self.check_uniform(drawn["ty"], -1, 1)
 
+    def test_unsigned_numbers_of_numpy(self):
+        settings = {"rotation_range": 40, "shear_range": 15, "channel_shift_range": 30}
+        settings |= {"width_shift_range": 3, "zoom_range": 1}
+        expected = self.draw(**settings)
+        drawn = self.draw(**{k: np.uint8(v) for k, v in settings.items()})
+        for name in expected:
+            assert_array_equal(drawn[name], expected[name])
+
     def test_an_int_gives_integer_shifts_below_it(self):
         drawn = self.draw(width_shift_range=3, height_shift_range=1)
         assert set(drawn["ty"]) == {-2, -1, 0, 1, 2}

@@ -447,7 +447,7 @@ def test_views_of_different_augmenters_have_different_keys():
     augmenters += [type("Other", (ImageAugmenter,), {})(width_shift_range=shifts)]
     keys = [key for augmenter in augmenters for key in random_views(augmenter, 1, 0)]
     assert len(set(keys)) == 3
-    augmenters[0].width_shift_range = list(shifts)
+    augmenters[0].width_shift_range = tuple(shifts)  # of np.float64
     assert list(random_views(augmenters[0], 1, 0)) == keys[:1]
 
 

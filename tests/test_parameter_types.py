@@ -58,13 +58,13 @@ ESTIMATORS = {
 
 
 def as_numpy(value):
-    """Return the value with each number as a NumPy scalar."""
+    """Return the value with each number as a NumPy scalar, the smallest possible."""
     if isinstance(value, tuple):
         return tuple(map(as_numpy, value))
     if isinstance(value, bool):
         return np.bool_(value)
     if isinstance(value, int):
-        return np.int64(value)
+        return np.min_scalar_type(value).type(value)
     return np.float32(value) if isinstance(value, float) else value
 
 

@@ -350,7 +350,7 @@ class BaseNetworkClassifier(
 
         if not start.is_complete:
             return fitted_attributes(start.state)
-        n_epochs = start.state.epoch + self.epochs
+        n_epochs = start.state.epoch + int(self.epochs)
         state, is_complete, checkpoint = self._run_phase(
             network,
             train,
@@ -409,7 +409,7 @@ class BaseNetworkClassifier(
             state = replace(state, **checkpoint.read())
         if make_tasks is not None:
             settings["tasks"] = make_tasks(state.epoch)
-        parameters = {name: getattr(self, name) for name in _PLAN_PARAMETERS}
+        parameters = {name: self._plain_parameter(name) for name in _PLAN_PARAMETERS}
         parameters["compute_dtype"] = self._effective_dtype()
         plan = loop.TrainingPlan(
             network=network,
@@ -423,6 +423,11 @@ class BaseNetworkClassifier(
         if make_tasks is not None:
             plan.tasks.end_fit(state)
         return state, is_complete, checkpoint
+
+    def _plain_parameter(self, name):
+        """Return a parameter; NumPy's scalars, which can overflow, as Python's."""
+        value = getattr(self, name)
+        return value.item() if isinstance(value, np.generic) else value
 
     def _previous_state(self, network):
         """Return the state of the previous fit if `warm_start`, else an empty one."""
@@ -488,9 +493,9 @@ class BaseNetworkClassifier(
         settings = network, arithmetic, seed, self._optimizer_config()
         yield repr((__version__, *settings)).encode()
         names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
-        parameters = [(name, getattr(self, name)) for name in names]
         if self.learning_rate_schedule != "constant":
-            parameters.append(("epochs", self.epochs))
+            names.append("epochs")
+        parameters = [(name, self._plain_parameter(name)) for name in names]
         yield repr(parameters).encode()
         for part in (train, validation or ()):
             for values in part:
