@@ -37,9 +37,19 @@ def build_optimizer(config):
         ) from error
 
 
+def saved_form(optimizer):
+    """Return an optimizer as plain values, unless it is of a user's class.
+
+    Optimizers refer to variables of TensorFlow, which skops cannot save.
+    """
+    if not is_keras_optimizer(optimizer):
+        return optimizer
+    return keras.optimizers.serialize(optimizer)
+
+
 def is_keras_optimizer(optimizer):
     """Return whether the optimizer and its schedule are Keras', not a user's class."""
-    parts = optimizer, vars(optimizer).get("_learning_rate", optimizer)
+    parts = optimizer, getattr(optimizer, "_learning_rate", optimizer)
     return all(type(part).__module__.split(".")[0] == "keras" for part in parts)
 
 

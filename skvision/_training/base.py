@@ -73,6 +73,21 @@ class BaseNetworkClassifier(
     function of `builders` and its arguments.
     """
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if hasattr(state.get("optimizer"), "apply"):
+            from skvision._nets.optimizers import saved_form
+
+            state["optimizer"] = saved_form(state["optimizer"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if isinstance(vars(self).get("optimizer"), dict):
+            from skvision._nets.optimizers import build_optimizer
+
+            self.optimizer = build_optimizer(self.optimizer)
+
     @abstractmethod
     def _check_data(self, X, *, reset):
         """Return `X` as `Data`; with `reset`, set `n_features_in_` and names."""
