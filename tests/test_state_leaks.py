@@ -278,8 +278,8 @@ def test_callback_may_use_the_model(expected):
         model.predict_on_batch(X[:3])
         keras.Sequential(model.layers[1:2]).build((None, 10))
 
-    for hook in ("on_train_begin", "on_epoch_end"):
-        assert sgd([calling(use, hook)]).fit(X, y).history_ == expected
+    callbacks = [calling(use, hook) for hook in ("on_train_begin", "on_epoch_end")]
+    assert sgd(callbacks).fit(X, y).history_ == expected
 
 
 @pytest.mark.slow
@@ -333,7 +333,9 @@ def test_without_xla_keras_layers_are_trained(monkeypatch, pixels):
     labels = [0, 1] * 12
 
     def fit():
-        classifier = ScratchCNNClassifier(image_size=(32, 36), epochs=2, random_state=0)
+        classifier = ScratchCNNClassifier(
+            image_size=(16, 18), filters=(8, 8), epochs=2, random_state=0
+        )
         return classifier.fit(pixels, labels)
 
     expected = fit()

@@ -22,6 +22,7 @@ from skvision._utils.validation import (
     CallbackSupportMixin,
     check_callbacks,
     check_sample_weight,
+    check_units,
     fit_context,
     with_callbacks,
 )
@@ -152,7 +153,7 @@ class BaseNetworkClassifier(
 
     def _fit(self, X, y, sample_weight, validation):
         """Train, and return the attributes of the fitted classifier."""
-        check_callbacks(self.callbacks)
+        self._check_parameters()
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
@@ -168,6 +169,15 @@ class BaseNetworkClassifier(
         # Scaled to a mean of 1: otherwise their scale would act on the learning rate.
         train = data, codes, (weight / weight.mean()).astype(np.float32)
         return self._train(train, validation, classes, seed, X, y)
+
+    def _check_parameters(self):
+        """Check what constraints cannot, before images are read, which takes long."""
+        check_callbacks(self.callbacks)
+        for name in self.get_params(deep=False).keys() & {"hidden_units", "filters"}:
+            check_units(name, getattr(self, name))
+        if getattr(self, "augmenter", None) is not None:
+            self.augmenter.draw(1, image_size=(1, 1), random_state=0)
+        self._optimizer_config()
 
     @contextmanager
     def _restore_features_on_error(self):
