@@ -418,7 +418,7 @@ class VGG16BottleneckTransformer(
             from skvision._nets import builders
 
             extractor = builders.vgg16_extractor(self.weights, *network, compute_dtype)
-            return extractor, builders.max_rows_per_pass(self.batch_size)
+            return extractor, builders.max_rows_per_pass(int(self.batch_size))
 
         image_settings = self._image_settings()
         settings = (
@@ -435,7 +435,7 @@ class VGG16BottleneckTransformer(
             settings=settings,
             n_features=self._n_features(),
             dtype=np.dtype(self.dtype),
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             store=store,
             label="features",
             verbose=self.verbose,

@@ -122,7 +122,7 @@ class FeatureStore:
 
     def __init__(self, cache_dir, max_bytes=None):
         self._path = _database_path(cache_dir)
-        self._max_bytes = max_bytes
+        self._max_bytes = None if max_bytes is None else int(max_bytes)
         self._lock = threading.RLock()
         self._given_up = self.is_full = False
         with damage_reported(self._path):

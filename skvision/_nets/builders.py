@@ -14,7 +14,7 @@ from skvision._backbones.vgg16 import combined_digest, layer_digest, vgg16_layer
 from skvision._backbones.weights import load_vgg16_weights
 from skvision._features.normalization import LENGTH
 from skvision._nets.backend import check_usable_here, keras, on_cpu, tf, traced
-from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
+from skvision._nets.layers import FLOAT, IMAGES, KerasLayers, square_root
 
 layers = keras.layers
 N_BLOCKS = 5
@@ -145,7 +145,7 @@ def vgg16_top(shape, n_blocks, preprocessing, pooling, normalization, *, layer_f
     if normalization == "power":
         # Near zero, the gradient of the square root would be too large.
         x = layers.Rescaling(1, offset=1e-3, name="offset", **FLOAT)(x)
-        x = keras.ops.sqrt(x)
+        x = square_root("square_root")(x)
     if normalization is not None:
         x = layers.UnitNormalization(name="unit_length", **FLOAT)(x)
         x = layers.Rescaling(LENGTH, name="length", **FLOAT)(x)

@@ -24,6 +24,7 @@ from skvision._utils.validation import (
     CallbackSupportMixin,
     check_callbacks,
     check_sample_weight,
+    check_units,
     fit_context,
     with_callbacks,
 )
@@ -76,6 +77,21 @@ class BaseNetworkClassifier(
     """
 
     _phase = "training"  # as progress calls it
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if hasattr(state.get("optimizer"), "apply"):
+            from skvision._nets.optimizers import saved_form
+
+            state["optimizer"] = saved_form(state["optimizer"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if isinstance(vars(self).get("optimizer"), dict):
+            from skvision._nets.optimizers import build_optimizer
+
+            self.optimizer = build_optimizer(self.optimizer)
 
     @abstractmethod
     def _check_data(self, X, *, reset, name="X"):
@@ -144,7 +160,7 @@ class BaseNetworkClassifier(
 
     def _fit(self, X, y, sample_weight, validation):
         """Train, and return the attributes of the fitted classifier."""
-        check_callbacks(self.callbacks)
+        self._check_parameters()
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
@@ -163,6 +179,15 @@ class BaseNetworkClassifier(
         # For the titles of plots.
         n_validation = None if validation is None else len(validation[1])
         return attributes | {"_n_validation": n_validation}
+
+    def _check_parameters(self):
+        """Check what constraints cannot, before images are read, which takes long."""
+        check_callbacks(self.callbacks)
+        for name in self.get_params(deep=False).keys() & {"hidden_units", "filters"}:
+            check_units(name, getattr(self, name))
+        if getattr(self, "augmenter", None) is not None:
+            self.augmenter.draw(1, image_size=(1, 1), random_state=0)
+        self._optimizer_config()
 
     @contextmanager
     def _restore_features_on_error(self):
@@ -282,9 +307,15 @@ class BaseNetworkClassifier(
                 "warm_start=False to train from scratch."
             )
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        class_weight = compute_class_weight(
-            self.class_weight, classes=classes, y=y, sample_weight=weight
-        )
+        try:
+            class_weight = compute_class_weight(
+                self.class_weight, classes=classes, y=y, sample_weight=weight
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "The 'class_weight' parameter must be 'balanced', None or a dict of "
+                f"class to weight. Got {self.class_weight!r} instead: {error}."
+            ) from error
         if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
             raise ValueError(
                 "Weights in the 'class_weight' parameter must be finite and not "
@@ -357,7 +388,7 @@ class BaseNetworkClassifier(
 
         if not start.is_complete:
             return fitted_attributes(start.state)
-        n_epochs = start.state.epoch + self.epochs
+        n_epochs = start.state.epoch + int(self.epochs)
         state, is_complete, checkpoint = self._run_phase(
             network,
             train,
@@ -417,7 +448,7 @@ class BaseNetworkClassifier(
             state = replace(state, **checkpoint.read())
         if make_tasks is not None:
             settings["tasks"] = make_tasks(state.epoch)
-        parameters = {name: getattr(self, name) for name in _PLAN_PARAMETERS}
+        parameters = {name: self._plain_parameter(name) for name in _PLAN_PARAMETERS}
         parameters["compute_dtype"] = self._effective_dtype()
         plan = loop.TrainingPlan(
             network=network,
@@ -431,6 +462,11 @@ class BaseNetworkClassifier(
         if make_tasks is not None:
             plan.tasks.end_fit(state)
         return state, is_complete, checkpoint
+
+    def _plain_parameter(self, name):
+        """Return a parameter; NumPy's scalars, which can overflow, as Python's."""
+        value = getattr(self, name)
+        return value.item() if isinstance(value, np.generic) else value
 
     def _previous_state(self, network):
         """Return the state of the previous fit if `warm_start`, else an empty one."""
@@ -496,9 +532,9 @@ class BaseNetworkClassifier(
         settings = network, arithmetic, seed, self._optimizer_config()
         yield repr((__version__, *settings)).encode()
         names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
-        parameters = [(name, getattr(self, name)) for name in names]
         if self.learning_rate_schedule != "constant":
-            parameters.append(("epochs", self.epochs))
+            names.append("epochs")
+        parameters = [(name, self._plain_parameter(name)) for name in names]
         yield repr(parameters).encode()
         for part in (train, validation or ()):
             for values in part:

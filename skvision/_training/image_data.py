@@ -5,6 +5,7 @@ from copy import copy
 
 import numpy as np
 
+from skvision._images.random_transforms import describe_augmenter
 from skvision._utils.parallel import map_ahead, n_threads
 
 # Decoded images are kept in memory up to this size, about 31,000 images of 150 x 150
@@ -91,7 +92,7 @@ class ImageData:
 
     def content(self):
         """Yield bytes that identify the data."""
-        augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
+        augmenter = self.augmenter and describe_augmenter(self.augmenter)
         yield repr((self.settings, augmenter)).encode()
         for i in self.indices:
             yield self.images.digest(i)

@@ -343,19 +343,7 @@ def _copy_or_create(callback, i):
     So fits do not change the parameters of an estimator.
     """
     if not isinstance(callback, keras.callbacks.Callback):
-        try:
-            created = callback()
-        except TypeError as error:
-            raise ValueError(
-                f"callbacks[{i}], {callback!r}, cannot be called without arguments "
-                f"({error}). Pass a callback, or a function that returns one."
-            ) from error
-        if isinstance(created, keras.callbacks.Callback):
-            return created
-        raise ValueError(
-            f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when "
-            f"called without arguments. It returned {created!r}."
-        )
+        return _create(callback, i)
     try:
         return copy.deepcopy(callback)
     except Exception as error:
@@ -364,3 +352,20 @@ def _copy_or_create(callback, i):
             "but each fit uses a copy. Pass a class, or a function that returns a new "
             "callback, instead."
         ) from error
+
+
+def _create(factory, i):
+    """Return the callback that a function or class returns."""
+    try:
+        created = factory()
+    except TypeError as error:
+        raise ValueError(
+            f"callbacks[{i}], {factory!r}, cannot be called without arguments "
+            f"({error}). Pass a callback, or a function that returns one."
+        ) from error
+    if isinstance(created, keras.callbacks.Callback):
+        return created
+    raise ValueError(
+        f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when called "
+        f"without arguments. It returned {created!r}."
+    )
