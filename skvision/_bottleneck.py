@@ -385,7 +385,8 @@ class VGG16BottleneckTransformer(
             from skvision._nets import builders
 
             extractor = builders.vgg16_extractor(self.weights, *network, compute_dtype)
-            return extractor, builders.max_rows_per_pass(self.batch_size)
+            size = self._check_image_size()
+            return extractor, builders.max_rows_per_pass(self.batch_size, size)
 
         def progress(n_rows):
             from skvision._nets import builders

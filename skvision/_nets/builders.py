@@ -221,13 +221,16 @@ def vgg16_extractor(weights, digest, layer, pooling, preprocessing, dtype):
     return lambda images: extract(images).numpy()
 
 
-def max_rows_per_pass(batch_size):
+def max_rows_per_pass(batch_size, image_size):
     """Return the maximum number of images in a forward pass.
 
-    On a CPU, where several passes run at once, 16 are as fast as 32 and need less
-    memory.
+    On a CPU, where several passes run at once, few are as fast as many and need less
+    memory, and Ctrl-C stops within one pass: with VGG16, about a second of one core.
     """
-    return 16 if on_cpu() else batch_size
+    if not on_cpu():
+        return batch_size
+    n_pixels = image_size[0] * image_size[1]
+    return 16 if n_pixels <= 128**2 else 4 if n_pixels <= 320**2 else 1
 
 
 def progress_bar(total, unit, verbose):

@@ -9,7 +9,6 @@ takes about a second and some MB that TensorFlow never frees, so programs are re
 functions, not constants in their graphs.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -27,7 +26,7 @@ from skvision._nets.backend import (
 from skvision._nets.layers import KerasLayers, TrainedLayers
 from skvision._nets.optimizers import build_optimizer, is_keras_optimizer
 from skvision._nets.snapshot import Snapshot
-from skvision._utils.parallel import chunks, map_ahead, n_threads
+from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 
 
 class Program:
@@ -268,7 +267,7 @@ def prefetch(make, batches):
         yield map(make, batches)
         return
     with (
-        ThreadPoolExecutor(n_threads()) as pool,
+        Threads(n_threads()) as pool,
         closing(map_ahead(pool, make, batches, 2 * n_threads())) as prefetched,
     ):
         yield prefetched

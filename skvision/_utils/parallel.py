@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 
@@ -23,10 +24,26 @@ def n_threads():
     return n_cpus
 
 
+class Threads(ThreadPoolExecutor):
+    """A pool of threads that does not keep Ctrl-C waiting.
+
+    At the end of its block, calls that have not begun are cancelled. It waits for those
+    that are running, but not after Ctrl-C, or in a generator that is closed: their
+    results are dropped, and the threads end with them.
+    """
+
+    def __exit__(self, exc_type, exc_value, traceback):
+        is_left_early = exc_type is not None and not issubclass(exc_type, Exception)
+        self.shutdown(wait=not is_left_early, cancel_futures=True)
+        return False
+
+
 def map_ahead(executor, function, items, ahead):
     """Yield results in order, like `executor.map`, with at most `ahead` calls pending.
 
-    Pending calls are cancelled when a call raises or the consumer stops.
+    Pending calls are cancelled when a call raises or the consumer stops. Use it in
+    `contextlib.closing`: if the garbage collector closed it, an exception raised in it,
+    such as the KeyboardInterrupt of Ctrl-C, would be lost.
     """
     pending = deque()
     try:
