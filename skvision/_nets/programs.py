@@ -50,6 +50,7 @@ class Program:
             self._add_optimizer(optimizer)
         self._constants = [v.numpy() for v in self.model.non_trainable_variables]
         self._snapshot = Snapshot(self.model, self.optimizer)
+        self._is_discarded = False
 
     def _add_optimizer(self, config):
         self.optimizer = build_optimizer(config)
@@ -72,7 +73,11 @@ class Program:
 
     def is_unmodified(self):
         """Return whether the program equals a new one, except for its variables."""
-        return self._snapshot.is_unchanged()
+        return not self._is_discarded and self._snapshot.is_unchanged()
+
+    def discard(self):
+        """Declare the program unfit for other fits: Ctrl-C may end a trace halfway."""
+        self._is_discarded = True
 
     def load(self, state, learning_rate, ema_momentum):
         """Set the variables to `state`; reset the optimizer if that has none."""

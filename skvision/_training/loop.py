@@ -125,6 +125,8 @@ def train(plan, state):
             state = replace(state, weights=program.initial_weights(seeds))
         training = _Training(plan, state, program)
         is_complete = training.run()
+        if not is_complete:
+            program.discard()
     state = training.state
     if plan.early_stopping and state.best_weights is not None:
         state = replace(state, weights=state.best_weights)

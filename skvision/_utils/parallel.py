@@ -1,8 +1,9 @@
 """Mapping in threads, in order and with a limited number of pending calls."""
 
 import os
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import joblib
 
@@ -56,3 +57,30 @@ def map_ahead(executor, function, items, ahead):
     finally:
         for future in pending:
             future.cancel()
+
+
+_calls = {}  # name -> Future of a call that has not returned
+
+
+def run_to_end(name, function):
+    """Call `function` in a thread, where Ctrl-C cannot end it halfway.
+
+    After Ctrl-C the caller gets a KeyboardInterrupt, and the call goes on; the next
+    caller with that `name` waits for it. At its exit, the process does not wait.
+    """
+    if (future := _calls.get(name)) is None:
+        future = _calls[name] = Future()
+        arguments = name, function, future
+        threading.Thread(target=_run, args=arguments, daemon=True).start()
+    future.result()
+
+
+def _run(name, function, future):
+    try:
+        function()
+    except BaseException as error:
+        del _calls[name]
+        future.set_exception(error)
+    else:
+        del _calls[name]
+        future.set_result(None)

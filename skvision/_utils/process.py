@@ -5,6 +5,7 @@ This module is light and imported with every estimator, so that the fork is dete
 matter which code started TensorFlow.
 """
 
+import atexit
 import os
 import platform
 import sys
@@ -62,12 +63,20 @@ def _without_info_lines():
             yield
             return
         os.dup2(file.fileno(), 2)
+        # Also if the process ends while another thread is in the block: what is held
+        # back then is the traceback of Ctrl-C.
+        atexit.register(_release, file, stderr)
         try:
             yield
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            file.seek(0)
-            for line in file:
-                if not line.startswith(_INFO_LINES) and _NO_GPU not in line:
-                    os.write(2, line)
+            atexit.unregister(_release)
+            _release(file, stderr)
+
+
+def _release(file, stderr):
+    os.dup2(stderr, 2)
+    os.close(stderr)
+    file.seek(0)
+    for line in file:
+        if not line.startswith(_INFO_LINES) and _NO_GPU not in line:
+            os.write(2, line)
