@@ -415,12 +415,6 @@ def test_limit_of_the_store_does_not_change_the_result(
     assert sum(passes) > len(X) * 3
 
 
-def test_temporary_store_is_removed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    vgg(augmenter=ZOOM, head_epochs=1, epochs=1).fit(*images)
-    assert not glob.glob(str(tmp_path / "skvision-*"))
-
-
 def test_views_depend_on_content_and_seed_only(images):
     X = images[0]
     views = random_views(ZOOM, 3, seed=7)
