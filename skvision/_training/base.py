@@ -234,13 +234,21 @@ class BaseNetworkClassifier(
         from skvision._nets.program_pool import predict_logits
 
         dtype = self._effective_dtype()
-        return np.mean(
+        logits = np.mean(
             [
                 predict_logits(self._network, self._weights, view, dtype)
                 for view in self._predicted_views(data)
             ],
             axis=0,
         )
+        finite = np.isfinite(logits).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The logits of sample {finite.argmin()} of X are not finite: its "
+                "values are too large for float32 in the network. Scale the features, "
+                "as with StandardScaler, before training and prediction."
+            )
+        return logits
 
     def _predicted_views(self, data):
         """Return the data over which predictions average the logits."""
