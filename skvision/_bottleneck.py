@@ -21,6 +21,7 @@ from skvision._nets.arithmetic import (
     describe_arithmetic,
     effective_dtype,
 )
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     HasMethods,
@@ -309,7 +310,7 @@ class VGG16BottleneckTransformer(
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
             n_views = len(extraction.views)
-            with closing(extraction.stream()) as stream:
+            with Interruptible(), closing(extraction.stream()) as stream:
                 for indices, view_features in stream:
                     features[indices] += view_features / n_views
         return normalized(features, self.normalization)

@@ -15,6 +15,7 @@ import pytest
 from skvision import VGG16BottleneckTransformer
 from skvision._features.extraction import Extraction
 from skvision._features.store import FeatureStore
+from skvision._utils.interrupts import Interruptible, check_interrupt
 from skvision._utils.parallel import Threads, run_to_end
 
 SCRIPT = Path(__file__).parent / "experiments" / "interrupts.py"
@@ -110,3 +111,36 @@ def test_interrupted_transform_returns_at_once(pixels, tmp_path, monkeypatch):
     assert not release.is_set()
     assert 0 < vgg16.cache_info().n_entries < len(pixels)
     release.set()
+
+
+class Dropped:
+    """An object in whose destructor a SIGINT is lost."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("error", [None, SystemError])
+def test_interrupt_that_is_lost_is_raised_again(error):
+    with pytest.raises(KeyboardInterrupt):
+        with Interruptible():
+            Dropped()
+            if error is not None:
+                raise error
+            check_interrupt()
+            pytest.fail("the signal was lost")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    check_interrupt()
+    with Interruptible():
+        check_interrupt()
+
+
+def test_handlers_of_the_user_are_left_alone():
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruptible():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)

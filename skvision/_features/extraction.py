@@ -18,6 +18,7 @@ import numpy as np
 
 from skvision._features.store import FeatureStore
 from skvision._utils.files import content_digest
+from skvision._utils.interrupts import check_interrupt
 from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 from skvision.exceptions import ImageReadError
 
@@ -171,6 +172,7 @@ class Extraction:
         ):
             try:
                 for result in results:
+                    check_interrupt()
                     for key, features in result.items():
                         yield rows[key][1], features
                     if len(unsaved) * n_rows >= self.batch_size:

@@ -26,6 +26,7 @@ from skvision._nets.backend import (
 from skvision._nets.layers import KerasLayers, TrainedLayers
 from skvision._nets.optimizers import build_optimizer, is_keras_optimizer
 from skvision._nets.snapshot import Snapshot
+from skvision._utils.interrupts import check_interrupt
 from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 
 
@@ -188,6 +189,7 @@ class Program:
             for indices, inputs in zip(batches, prefetched, strict=True):
                 logits = self._logits(_padded(inputs, n_rows))
                 outputs[indices] = logits.numpy()[: len(indices)]
+                check_interrupt()
         return outputs
 
     def _train_step_eagerly(

@@ -17,6 +17,7 @@ from skvision import __version__
 from skvision._nets.arithmetic import describe_arithmetic, effective_dtype
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     CallbackSupportMixin,
@@ -130,7 +131,7 @@ class BaseNetworkClassifier(
             If the loss became NaN or infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        with self._restore_features_on_error():
+        with self._restore_features_on_error(), Interruptible():
             fitted_attributes = self._fit(X, y, sample_weight, validation)
         vars(self).update(fitted_attributes)
         return self
@@ -234,13 +235,12 @@ class BaseNetworkClassifier(
         from skvision._nets.program_pool import predict_logits
 
         dtype = self._effective_dtype()
-        logits = np.mean(
-            [
+        with Interruptible():
+            logits = [
                 predict_logits(self._network, self._weights, view, dtype)
                 for view in self._predicted_views(data)
-            ],
-            axis=0,
-        )
+            ]
+        logits = np.mean(logits, axis=0)
         finite = np.isfinite(logits).all(axis=1)
         if not finite.all():
             raise ValueError(

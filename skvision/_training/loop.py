@@ -12,6 +12,7 @@ from skvision._nets.programs import prefetch
 from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import evaluate
 from skvision._training.sklearn_callbacks import NoTasks
+from skvision._utils.interrupts import Interruptible, check_interrupt
 from skvision._utils.parallel import chunks
 from skvision._utils.warning import warn
 from skvision.exceptions import TrainingDivergedError
@@ -146,12 +147,13 @@ class _Training:
         """Run the epochs; return False if Ctrl-C ended them."""
         first_epoch = self.state.epoch
         try:
-            self.callbacks.attach()
-            self.callbacks.call("on_train_begin", {})
-            while not self._is_finished():
-                if self._run_epoch():
-                    break
-            self._finish()
+            with Interruptible():
+                self.callbacks.attach()
+                self.callbacks.call("on_train_begin", {})
+                while not self._is_finished():
+                    if self._run_epoch():
+                        break
+                self._finish()
         except KeyboardInterrupt:
             if self.state.epoch == first_epoch and not self.state.earlier:
                 raise
@@ -215,6 +217,7 @@ class _Training:
                     plan.l2,
                     n_rows=plan.batch_size,
                 )
+                check_interrupt()
                 if not np.isfinite(batch_loss):
                     raise _divergence_error(plan, epoch, batch_loss)
                 loss, correct = loss + batch_loss, correct + batch_correct
