@@ -22,6 +22,7 @@ from skvision._nets.arithmetic import (
     effective_dtype,
 )
 from skvision._utils.errors import short_traceback
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     HasMethods,
@@ -334,7 +335,7 @@ class VGG16BottleneckTransformer(
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
             n_views = len(extraction.views)
-            with closing(extraction.stream()) as stream:
+            with Interruptible(), closing(extraction.stream()) as stream:
                 for indices, view_features in stream:
                     features[indices] += view_features / n_views
         return features
@@ -418,7 +419,11 @@ class VGG16BottleneckTransformer(
             from skvision._nets import builders
 
             extractor = builders.vgg16_extractor(self.weights, *network, compute_dtype)
-            return extractor, builders.max_rows_per_pass(int(self.batch_size))
+            size = image_settings.image_size
+            max_rows = builders.max_rows_per_pass(
+                int(self.batch_size), size, compute_dtype
+            )
+            return extractor, max_rows
 
         image_settings = self._image_settings()
         settings = (

@@ -177,7 +177,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     cache_dir : str, path or None, default=None
         Folder of the feature store, created if missing; `VGG16BottleneckTransformer`
-        can share it. None uses a temporary folder that is removed at the end of `fit`.
+        can share it. None uses a temporary file that is removed at the end of `fit`.
         Random views are also stored temporarily if `random_state` is None, because no
         other fit could use them.
 

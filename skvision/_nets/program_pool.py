@@ -40,6 +40,9 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
     program = program or Program(network, optimizer, dtype)
     try:
         yield program
+    except KeyboardInterrupt:
+        is_reusable = False  # a graph may be half traced
+        raise
     finally:
         if is_reusable and key and program.is_unmodified():
             _release(key, program)

@@ -19,6 +19,7 @@ from skvision._training.data import ArrayData
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.errors import short_traceback
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     CallbackSupportMixin,
@@ -153,7 +154,11 @@ class BaseNetworkClassifier(
             If the loss became NaN or infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        with short_traceback(), self._restore_features_on_error():
+        with (
+            short_traceback(),
+            self._restore_features_on_error(),
+            Interruptible(),
+        ):
             fitted_attributes = self._fit(X, y, sample_weight, validation)
         vars(self).update(fitted_attributes)
         return self
@@ -268,7 +273,7 @@ class BaseNetworkClassifier(
         data = self._check_data(X, reset=False)
         from skvision._nets.program_pool import predict_logits
 
-        with short_traceback():
+        with short_traceback(), Interruptible():
             logits = predict_logits(
                 self._network,
                 self._weights,
@@ -278,7 +283,15 @@ class BaseNetworkClassifier(
                 verbose=0 if isinstance(data, ArrayData) else self.verbose,
             )
         data.warn()
-        return np.mean(logits, axis=0)
+        logits = np.mean(logits, axis=0)
+        finite = np.isfinite(logits).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The logits of sample {finite.argmin()} of X are not finite: its "
+                "values are too large for float32 in the network. Scale the features, "
+                "as with StandardScaler, before training and prediction."
+            )
+        return logits
 
     def _predicted_views(self, data):
         """Return the data over which predictions average the logits."""

@@ -93,9 +93,9 @@ class FrozenMaps:
         views = flips_of(self.augmenter) if is_stored else ("plain",)
         fixed = self.fixed
         if fixed.store is None:
-            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+            fixed = fixed.changed(store=FeatureStore(None, self.max_bytes))
         if not _filled(fixed, views):  # or each epoch would compute what is missing
-            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+            fixed = fixed.changed(store=FeatureStore(None, self.max_bytes))
             _filled(fixed, views)
         loaded = replace(self, fixed=fixed, views=views)
         if is_augmented and not is_stored:
@@ -105,7 +105,7 @@ class FrozenMaps:
             return loaded
         store = fixed.store
         if not self.is_seeded:
-            store = FeatureStore.temporary(self.max_bytes)
+            store = FeatureStore(None, self.max_bytes)
         drawn = random_views(self.augmenter, self.n_views, seed)
         random = fixed.changed(store=store, views=drawn, label="views")
         random.fill()
