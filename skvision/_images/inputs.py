@@ -224,7 +224,7 @@ def image_tags(tags):
 
 
 def _input_error(X, details, name):
-    return ValueError(f"{name} {ACCEPTED} Got {name} of type {_type(X)}{details}.")
+    return ValueError(f"{name} is of type {_type(X)}{details}. {name} {ACCEPTED}")
 
 
 def _empty_error(shape, name):
