@@ -137,7 +137,7 @@ class TinyPixelTransformer(TinyTransformer):
     """Like `TinyTransformer`, but also accepts images in memory."""
 
     def _mean_colours(self, X, reset=False):
-        if isinstance(X, list) and not isinstance(X[0], str | os.PathLike | list):
+        if isinstance(X, list) and isinstance([*X, 0][0], bytes | np.ndarray):
             try:
                 X = np.stack([np.asarray(_decoded(image)) for image in X])
             except Exception as error:
