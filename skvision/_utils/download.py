@@ -117,14 +117,11 @@ class _Download:
 
     @contextlib.contextmanager
     def _writing(self, start):
-        """Yield a function that writes to the file, from `start` on."""
+        """Yield a function that writes to the file, from its end on, or from 0."""
         with self._disk_errors():
-            file = open(self.part, "r+b" if start else "wb")
-        self.progress.add(start - self.progress.n)
+            file = open(self.part, "ab" if start else "wb")
         try:
-            with self._disk_errors():
-                file.seek(start)
-                file.truncate()
+            self.progress.add(start - self.progress.n)
 
             def write(data):
                 with self._disk_errors():
