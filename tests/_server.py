@@ -147,14 +147,15 @@ def silent(handler):
     time.sleep(1)
 
 
-def drip(data, seconds=0.05):
-    """Send byte by byte: too slow, though never silent."""
+def drip(data, start=b""):
+    """Send byte by byte after the start: too slow, though never silent."""
 
     def answer(handler):
+        handler.wfile.write(start)
         with contextlib.suppress(OSError):
             for i in range(len(data)):
                 handler.wfile.write(data[i : i + 1])
-                time.sleep(seconds)
+                time.sleep(0.05)
 
     return answer
 

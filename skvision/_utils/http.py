@@ -121,8 +121,6 @@ def opened(url, *, headers=None, data=None, redirects=True):
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _as_failure(error, url) from None
     with response:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise TryAgain("the answer is compressed, which was not asked for")
         yield response
 
 

@@ -1,5 +1,6 @@
 """Microsoft's public archive of Kaggle's cats and dogs, downloaded and arranged."""
 
+import glob
 import itertools
 import os
 import re
@@ -149,6 +150,8 @@ def _arrange(archive, folder, sizes):
     if os.path.isdir(folder):  # by another process, meanwhile
         return
     home, name = os.path.split(folder)
+    for stale in glob.glob(os.path.join(glob.escape(home), f".{name}.*.tmp")):
+        shutil.rmtree(stale, ignore_errors=True)  # of a process that was killed
     temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=home)
     try:
         # Temporary folders are for their owner only, the one inside is not.
