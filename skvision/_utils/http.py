@@ -23,7 +23,7 @@ SCHEMES = ("https",)
 _SECONDS_WITHOUT_BYTES = 30
 # Of the headers as a whole, and of each stretch of the body with too few bytes.
 _STALL_SECONDS = 60
-_MIN_BYTES_PER_STALL = 60 * 1024
+_MIN_BYTES_PER_STALL = 300_000
 
 # Waits between tries: the longest of ours, and the longest that a server may ask for.
 _MAX_DELAY = 120
@@ -112,14 +112,17 @@ def opened(url, *, headers=None, data=None, redirects=True):
     headers = {"User-Agent": "skvision", **(headers or {})}
     handler = _Redirects() if redirects else _NoRedirects()
     opener = urllib.request.build_opener(_Http, _Https, handler)
+    failure = None
     try:
         request = urllib.request.Request(url, body, headers)
         response = opener.open(request, timeout=_SECONDS_WITHOUT_BYTES)
     except urllib.error.HTTPError as error:
         error.close()
-        raise _status_error(error, url) from None
+        failure = _status_error(error, url)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _as_failure(error, url) from None
+        failure = _as_failure(error, url)
+    if failure is not None:
+        raise failure  # here, without a context that has what the server sent
     with response:
         yield response
 
@@ -188,13 +191,24 @@ class _Https(_Bounded, urllib.request.HTTPSHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to accepted schemes."""
+
+    def http_error_302(self, request, response, *arguments):
+        response.close()  # or urllib would read its body, of any size
+        return super().http_error_302(request, response, *arguments)
+
+    http_error_301 = http_error_303 = http_error_302
+    http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(self, request, response, code, message, headers, url):
         _check_scheme(url, request.full_url)
         return super().redirect_request(request, response, code, message, headers, url)
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args):
+class _NoRedirects(_Redirects):
+    """Makes redirects errors."""
+
+    def redirect_request(self, *arguments):
         return None
 
 

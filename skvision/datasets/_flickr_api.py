@@ -18,7 +18,7 @@ SECONDS_PER_REQUEST = 1.0
 PER_PAGE = 250
 MAX_PHOTOS = 4000  # a search finds no more
 _MAX_ANSWER_BYTES = 10**7
-MAX_PHOTO_BYTES = 2 * 10**7
+MAX_PHOTO_BYTES = 10**7
 
 # Longest side of an image in pixels, and the name of its URL in a search.
 SIZES = {320: "url_n", 500: "url_m", 640: "url_z", 800: "url_c", 1024: "url_l"}
