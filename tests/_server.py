@@ -57,8 +57,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def running():
+def running(tls=None):
+    """Run a server, with TLS if there is a context."""
     with Server() as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            server.url = server.url.replace("http", "https")
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

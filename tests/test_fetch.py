@@ -8,7 +8,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -444,6 +446,26 @@ def test_only_https_outside_of_tests(server, tmp_path, monkeypatch):
     with pytest.raises(DownloadError, match="cannot be downloaded safely"):
         fetch_cats(tmp_path)
     assert not server.requests
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_certificate_is_checked(server, tmp_path, monkeypatch):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -nodes -newkey rsa:2048 -days 2 -subj /CN=test"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-out", certificate, "-keyout", key]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setattr(http, "SCHEMES", ("https",))
+    with running(context) as tls_server:
+        monkeypatch.setattr(_cats_vs_dogs, "URL", f"{tls_server.url}/{NAME}")
+        tls_server.answers[f"/{NAME}"] = [BREAK, serve(ARCHIVE)]
+        with pytest.raises(DownloadError, match="certificate of the server is not val"):
+            fetch_cats(tmp_path)
+        assert not tls_server.requests
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        check_cats(fetch_cats(tmp_path), tmp_path)
 
 
 def test_unreachable_server(server, tmp_path, monkeypatch):
