@@ -20,6 +20,8 @@ Run it on photos of cats and dogs, in ``data/{train,validation}/{cats,dogs}``::
 # ----------
 # `arrange_dogs_vs_cats` creates Chollet's folders from Kaggle's ``train.zip``: the
 # first 1000 images of each class for training, the next 400 for validation.
+# `fetch_cats_vs_dogs` downloads the photos and returns both parts, without an account
+# at Kaggle.
 import sys
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """Errors and warnings defined by skvision."""
 
 __all__ = [
+    "DownloadError",
     "FeatureStoreError",
     "ImageReadError",
     "SkvisionError",
@@ -52,6 +53,10 @@ class ImageReadError(SkvisionError, ValueError):
 
 class WeightsNotFoundError(SkvisionError, OSError):
     """The pretrained weights were not found; the message lists what was tried."""
+
+
+class DownloadError(SkvisionError, OSError):
+    """A file could not be downloaded, or is not what was expected."""
 
 
 class FeatureStoreError(SkvisionError, OSError):

