@@ -5,11 +5,10 @@ Run as a script for a long run; failures are written to a folder, for `tests/cor
     python tests/_fuzz.py N_FILES [FIRST_SEED] [FOLDER]
 """
 
+import json
 import os
-import resource
 import signal
 import sys
-import time
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -134,6 +133,8 @@ def outcome_in_child(data):
 
 
 def _limit():
+    import resource  # not on Windows
+
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     largest = pages * resource.getpagesize() + MAX_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (largest, largest))
@@ -160,10 +161,8 @@ def run(seeds, folder=None):
 
 
 def main(n, first=0, folder=None):
-    start = time.perf_counter()
     counts, failures = run(range(int(first), int(first) + int(n)), folder)
-    print(*failures, sep="\n")
-    print(f"{dict(counts)} in {time.perf_counter() - start:.0f} s")
+    print(json.dumps({**counts, "failures": failures}, indent=1))
 
 
 if __name__ == "__main__":
