@@ -3,27 +3,31 @@
 import numpy as np
 
 
-def array_hint(values, name):
-    """Return a hint for an array that is not accepted, or an empty string."""
+def array_hint(values, name, *, is_image=False):
+    """Return a hint for an array that is not accepted, or an empty string.
+
+    With `is_image`, the array is a single image of a list.
+    """
+    values = values[np.newaxis] if is_image else values
     shape = values.shape
     if values.dtype.kind == "O" and values.ndim == 2:
         return ": select the one column that holds the images"
     if values.dtype.kind == "S":
         return ": numpy cuts zeros off the end of bytes, so pass a list of bytes"
     if values.dtype == np.uint8:
-        return _shape_hint(shape, name)
+        return _shape_hint(shape, name, "(1, 2, 0)" if is_image else "(0, 2, 3, 1)")
     if values.ndim not in (3, 4) or not values.size:
         return ""
     return _dtype_hint(values, name)
 
 
-def _shape_hint(shape, name):
+def _shape_hint(shape, name, axes):
     if len(shape) == 3 and shape[2] in (3, 4):
         return f", a single image: pass {name}[np.newaxis]"
     if len(shape) != 4:
         return ""
     if shape[1] in (1, 3):
-        return f": channels come last, so pass {name}.transpose(0, 2, 3, 1)"
+        return f": channels come last, so pass {name}.transpose{axes}"
     if shape[3] == 1:
         return f": pass {name}[..., 0]"
     if shape[3] == 4:

@@ -280,7 +280,7 @@ def _check_item(i, item, name):
             return array
         raise ValueError(
             f"{name}[{i}] is an array of shape {array.shape} and dtype {array.dtype}"
-            f"{array_hint(array[np.newaxis], f'{name}[{i}]')}. {name} {ACCEPTED}"
+            f"{array_hint(array, f'{name}[{i}]', is_image=True)}. {name} {ACCEPTED}"
         )
     hint = ""
     if _type(item) in ("NoneType", "NAType") or (
@@ -289,6 +289,8 @@ def _check_item(i, item, name):
         hint = " (it is a missing value)"
     elif hasattr(item, "read"):
         hint = " (pass what its method read() returns)"
+    elif isinstance(item, dict) and item:
+        hint = f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
     raise ValueError(
         f"{name}[{i}] is of type {_type(item)}, not an image{hint}. {name} {ACCEPTED}"
     )
