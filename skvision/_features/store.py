@@ -39,6 +39,7 @@ from skvision._features.sqlite import (
     shrink_to,
     transaction,
 )
+from skvision._utils.files import expand_path
 from skvision._utils.warning import warn
 from skvision.exceptions import FeatureStoreError
 
@@ -338,7 +339,7 @@ def _checksum(key, value):
 
 def _database_path(cache_dir):
     """Create the folder and return the absolute path of the database in it."""
-    folder = os.path.expanduser(os.fsdecode(cache_dir))
+    folder = expand_path(cache_dir, "cache_dir")
     try:
         if not folder:
             raise ValueError("it is empty; '.' is the current folder")

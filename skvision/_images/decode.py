@@ -4,11 +4,13 @@ Data flow: bytes -> Pillow image -> (large ones reduced) -> RGB -> upright -> re
 """
 
 import struct
+from dataclasses import replace
 from io import BytesIO
 
+import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from skvision._images.limits import check_memory, jpeg_coefficients
+from skvision._images.limits import ImageRefused, check_memory, jpeg_coefficients
 from skvision._images.modes import (
     MAX_PIXELS_AT_ONCE,
     converter,
@@ -112,6 +114,8 @@ def image_to_pixels(image, settings, on_dark=None, extent=None):
         if largest < DARK * convert.white:
             on_dark(largest, convert.white)
     extent = extent or image.size
+    if settings.interpolation == "nearest" and _is_large(image.size):
+        return _sample(image, settings, orientation, convert)
     if settings.interpolation != "nearest":
         factor = 1
         if image.mode != "RGB" or orientation != 1:  # or a copy would be made
@@ -122,11 +126,26 @@ def image_to_pixels(image, settings, on_dark=None, extent=None):
     return resize(image, settings, box, convert)
 
 
+def _is_large(size):
+    return size[0] * size[1] > MAX_PIXELS_AT_ONCE
+
+
 def _reduction(size, side):
     """Return the factor by which a large image may be reduced before it is resized."""
-    if side is None or size[0] * size[1] <= MAX_PIXELS_AT_ONCE:
+    if side is None or not _is_large(size):
         return 1
     return max(1, min(size) // side)
+
+
+def _sample(image, settings, orientation, convert):
+    """Resize a large image with "nearest", and turn it only then."""
+    method, *_ = _ORIENTATIONS.get(orientation, (None,))
+    if settings.image_size is not None and orientation >= 5:
+        settings = replace(settings, image_size=settings.image_size[::-1])
+    pixels = resize(image, settings, (0, 0, *image.size), convert)
+    if method is not None:
+        pixels = np.array(Image.fromarray(pixels).transpose(method))
+    return pixels
 
 
 def _formats_for(data):
@@ -142,7 +161,7 @@ def _register_heif():
     try:
         import pillow_heif
     except ImportError as error:
-        raise OSError(
+        raise ImageRefused(
             "it is a HEIC image, which Pillow reads only with the package pillow-heif: "
             'pip install "scikit-vision[heif]"'
         ) from error
@@ -152,9 +171,10 @@ def _register_heif():
 def _orientation(image):
     """Return the EXIF orientation, or 1 if it is missing or damaged."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
         return 1
+    return orientation if orientation in _ORIENTATIONS else 1
 
 
 def _orient(image, orientation, extent):

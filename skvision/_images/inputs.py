@@ -13,7 +13,8 @@ from sklearn.utils.validation import validate_data
 from skvision._images.decode import decode_image, image_to_pixels
 from skvision._images.files import file_digest, read_file
 from skvision._images.hints import array_hint
-from skvision._images.limits import check_bytes
+from skvision._images.limits import ImageRefused, check_bytes, check_limits
+from skvision._images.modes import converter
 from skvision._utils.files import content_digest
 from skvision._utils.warning import warn
 from skvision.exceptions import ImageReadError
@@ -47,12 +48,20 @@ class Images:
         Paths, encoded images or decoded ones. They are never modified.
     name : str
         Name of the argument in messages.
+    is_single : bool
+        Whether the argument is the only image itself, and not a list of images.
+    dark : dict of int to (float, float)
+        Images of more than 8 bits that use little of their range: index -> largest
+        value, and the one that is white.
     """
 
-    def __init__(self, items, name="X"):
+    def __init__(self, items, name="X", *, is_single=False):
+        check_limits()
         self.items = items
         self.name = name
-        self._dark = []  # (index, largest value, white), see `warn_if_dark`
+        self.is_single = is_single
+        self.dark = {}
+        self._has_warned = False
 
     def __len__(self):
         return len(self.items)
@@ -63,7 +72,9 @@ class Images:
 
     def describe(self, i):
         """Return how messages refer to image `i`; repr escapes what is unprintable."""
-        item, position = self.items[i], f"{self.name}[{i}]"
+        item, position = self.items[i], self.name
+        if not self.is_single:
+            position += f"[{i}]"
         if isinstance(item, str):
             return f"{item!r} ({position})"
         if isinstance(item, bytes):
@@ -111,22 +122,24 @@ class Images:
 
         Such as 12 bits stored in 16. To be called by the thread of the user.
         """
-        if not self._dark:
+        if not self.dark or self._has_warned:
             return
-        dark, self._dark = sorted(self._dark), []
-        i, largest, white = dark[0]
-        others = f" and {len(dark) - 1} other images" if len(dark) > 1 else ""
+        self._has_warned = True
+        i = min(self.dark)
+        largest, white = self.dark[i]
+        n = len(self.dark)
+        what = f" and {n - 1} other images have" if n > 1 else " has"
         fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12, 14) if largest < 2**n]
         suggested = fitting[0] if white > 1 else f"(0, {largest:g})"
         warn(
-            f"{self.describe(i)}{others} have more than 8 bits, but the largest value "
-            f"is {largest:g} where {white:g} is white (in the first): they were "
-            "decoded as almost black. If they are not dark, set the 'value_range' "
-            f"parameter to (black, white), perhaps {suggested}."
+            f"{self.describe(i)}{what} more than 8 bits, but the largest value is "
+            f"{largest:g}{' in the first' * (n > 1)}, where {white:g} is white. So it "
+            "is decoded as almost black. If the images are not dark, set the "
+            f"'value_range' parameter to (black, white), perhaps {suggested}."
         )
 
     def _add_dark(self, i, largest, white):
-        self._dark.append((i, largest, white))
+        self.dark[i] = largest, white
 
     @contextmanager
     def _read_errors(self, i):
@@ -134,7 +147,9 @@ class Images:
         try:
             yield
         except Exception as error:
-            message = f"Cannot read {self.describe(i)}: {_cause(error)}. {_REMEDY}"
+            message = f"Cannot read {self.describe(i)}: {_cause(error)}."
+            if not isinstance(error, ImageRefused):
+                message += f" {_REMEDY}"
             raise ImageReadError(
                 message, index=i, path=self.path(i), argument=self.name
             ) from None
@@ -163,14 +178,13 @@ def check_images(X, name="X"):
         if not X:
             raise _empty_error((0,), name)
         items = [x[0] if _is_row(x) else x for x in X]
-        return Images([_check_item(i, x, name) for i, x in enumerate(items)], name)
+        return Images(_check_items(items, name), name)
     values = _to_array(X, name)
     shape = values.shape
     if 0 in shape[:2]:
         raise _empty_error(shape, name)
     if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
-        items = values.ravel()
-        return Images([_check_item(i, x, name) for i, x in enumerate(items)], name)
+        return Images(_check_items(values.ravel(), name), name)
     if values.dtype == np.uint8 and values.size:
         is_single = values.ndim == 3 and shape[2] in (3, 4)
         if not is_single and (values.ndim == 3 or (shape[3:] == (3,))):
@@ -178,6 +192,11 @@ def check_images(X, name="X"):
     raise _input_error(
         X, f", shape {shape} and dtype {values.dtype}{array_hint(values, name)}", name
     )
+
+
+def single_image(image, name="image"):
+    """Check the form of one image, and return it as `Images`."""
+    return Images([_check_item(name, image, name)], name, is_single=True)
 
 
 def validate_images(estimator, X, *, reset, name="X"):
@@ -259,16 +278,21 @@ def _to_array(X, name):
         raise _input_error(X, details, name) from None
 
 
-def _check_item(i, item, name):
-    """Return element `i` of X as str, bytes, Pillow image or uint8 array."""
+def _check_items(items, name):
+    return [_check_item(f"{name}[{i}]", item, name) for i, item in enumerate(items)]
+
+
+def _check_item(position, item, name):
+    """Return an element of X as str, bytes, Pillow image or uint8 array."""
+    accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
     if isinstance(item, str):
         if not item:
             raise ValueError(
-                f"{name}[{i}] is an empty string, not the path of an image."
+                f"{position} is an empty string, not the path of an image."
             )
         return str.__str__(item)
     if isinstance(item, os.PathLike):
-        return _check_item(i, os.fspath(item), name)
+        return _check_item(position, os.fspath(item), name)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return bytes(item)
     if isinstance(item, Image.Image):
@@ -279,8 +303,8 @@ def _check_item(i, item, name):
         if is_image and array.dtype == np.uint8 and array.size:
             return array
         raise ValueError(
-            f"{name}[{i}] is an array of shape {array.shape} and dtype {array.dtype}"
-            f"{array_hint(array, f'{name}[{i}]', is_image=True)}. {name} {ACCEPTED}"
+            f"{position} is an array of shape {array.shape} and dtype {array.dtype}"
+            f"{array_hint(array, position, is_image=True)}. {accepted}"
         )
     hint = ""
     if _type(item) in ("NoneType", "NAType") or (
@@ -292,7 +316,7 @@ def _check_item(i, item, name):
     elif isinstance(item, dict) and item:
         hint = f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
     raise ValueError(
-        f"{name}[{i}] is of type {_type(item)}, not an image{hint}. {name} {ACCEPTED}"
+        f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
     )
 
 
@@ -303,8 +327,13 @@ def _pillow_bytes(image):
     fill the memory.
     """
     with _PILLOW_LOCK:
-        file = getattr(image, "fp", None)
-        if file is not None and image.tile and getattr(image, "tell", int)() == 0:
+        file, tile = getattr(image, "fp", None), getattr(image, "tile", None)
+        if tile and file is None:
+            raise ImageRefused(
+                "its file was closed before the image was loaded: call its method "
+                "load() before, or pass the path"
+            )
+        if tile and getattr(image, "tell", int)() == 0:
             position = file.tell()
             check_bytes(file.seek(0, os.SEEK_END))
             file.seek(0)
@@ -312,10 +341,10 @@ def _pillow_bytes(image):
             file.seek(position)
             return data
         image.load()
-    orientation = image.getexif().get(0x0112)
-    described = image.mode, image.size, orientation, image.info.get("transparency")
+        orientation = image.getexif().get(0x0112)
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
-    return DECODED + repr((*described, palette)).encode() + image.tobytes()
+    described = image.mode, image.size, orientation, palette, converter(image, None)
+    return DECODED + repr(described).encode() + image.tobytes()
 
 
 def _cause(error):
@@ -323,4 +352,6 @@ def _cause(error):
     text = str(getattr(error, "strerror", None) or error).rstrip(".")
     # Pillow may quote unprintable bytes of the file.
     text = text.encode("utf-8", "backslashreplace").decode()
+    if isinstance(error, ImageRefused):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -13,7 +13,18 @@ _DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
 # have copies of the image, and a progressive JPEG its coefficients.
 _PILLOW = 4
 _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
-_TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH = 322, 323, 278  # tags of TIFF
+# Tags of TIFF.
+_TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
+
+
+class ImageRefused(ValueError):
+    """An image is not read, for a reason whose text says how to go on."""
+
+
+def check_limits():
+    """Raise a ValueError unless both environment variables are whole numbers."""
+    for name in _DEFAULTS:
+        limit(name)
 
 
 def limit(name):
@@ -31,7 +42,7 @@ def limit(name):
 def check_bytes(n_bytes):
     """Raise unless a file of this size may be read."""
     if n_bytes > limit(MAX_BYTES):
-        raise ValueError(
+        raise ImageRefused(
             f"it has {n_bytes / 1e6:,.0f} MB, more than the limit of "
             f"{limit(MAX_BYTES) / 1e6:,.0f} MB{_how_to_raise(MAX_BYTES, n_bytes)}"
         )
@@ -46,10 +57,13 @@ def check_memory(image, size, n_bytes, coefficients):
     """
     width, height = image.size
     needed = width * height * _DECODERS.get(image.format, _PILLOW) + coefficients
-    needed = n_bytes + max(needed, _PILLOW * _tile(image, width, height))
+    needed = max(needed, _PILLOW * _tile(image, width, height))
+    if getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) != 1:
+        needed *= 2  # Pillow turns TIFFs itself
+    needed += n_bytes
     n_pixels = -(-needed // _PILLOW)
     if n_pixels > limit(MAX_PIXELS):
-        raise ValueError(
+        raise ImageRefused(
             f"reading its {size[0]} x {size[1]} pixels as {image.format} would take "
             f"about {needed / 1e6:,.0f} MB, more than the limit of "
             f"{_PILLOW * limit(MAX_PIXELS) / 1e6:,.0f} MB"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from skvision._images.limits import ImageRefused
+
 # Images with more pixels are converted in bands.
 MAX_PIXELS_AT_ONCE = 8_000_000
 _BAND = 1_000_000
@@ -57,7 +59,7 @@ class Converter:
         if not self.is_clipped:
             low, high = values.min(), values.max()
             if not self.low <= low <= high <= self.high:  # NaN compares False
-                raise ValueError(
+                raise ImageRefused(
                     f"its grey values lie between {low} and {high}, expected "
                     f"{self.low:g} to {self.high:g}. Set value_range=(black, white) to "
                     "the range of all images"
@@ -79,7 +81,7 @@ def converter(image, value_range):
     rawmode = _rawmode(image)
     is_deep = is_deep_grey(image.mode)
     if ";16" in rawmode and not is_deep and value_range not in (None, (0, _LARGEST)):
-        raise ValueError(
+        raise ImageRefused(
             "its colours have 16 bits, of which Pillow decodes the upper 8, so that "
             "value_range cannot be applied. Convert it to 8 bits, or leave value_range "
             "at None if its colours use all 16 bits"
@@ -142,6 +144,7 @@ def _transparency(image, rawmode):
     if image.format == "PNG" and key is not None:
         if rawmode in ("L;2", "L;4"):
             return key * {"L;2": 85, "L;4": 17}[rawmode]
-        if rawmode == "RGB;16B":
+        # Once Pillow has loaded an image, only the values tell that they have 16 bits.
+        if rawmode == "RGB;16B" or (image.mode == "RGB" and max(key) > 255):
             return tuple(value >> 8 for value in key)
     return key

@@ -1,6 +1,6 @@
 """The public function that reads one image as the estimators do."""
 
-from skvision._images.inputs import Images, check_images, check_value_range
+from skvision._images.inputs import check_value_range, single_image
 from skvision._images.resize import INTERPOLATIONS, RESIZE_MODES, ImageSettings
 from skvision._utils.validation import check_image_size, check_option
 
@@ -53,9 +53,21 @@ def read_image(
     ValueError
         If a parameter is not valid.
 
+    Warns
+    -----
+    SkvisionWarning
+        If an image of more than 8 bits uses less than a sixteenth of its range.
+
     See Also
     --------
     skvision.datasets.check_image_files : Check many images before training.
+
+    Notes
+    -----
+    A Pillow image that has been loaded no longer tells whether its colours had 16 bits
+    in the file, so `value_range` has no effect on it then. A JPEG more than twice as
+    large as `image_size` is decoded at a reduced scale, which a loaded image cannot be:
+    pixels may differ by some grey levels.
 
     Examples
     --------
@@ -75,5 +87,7 @@ def read_image(
         check_option("resize_mode", resize_mode, RESIZE_MODES),
         check_value_range(value_range),
     )
-    items = check_images([image], name="image").items
-    return Images(items, "image").read(0, settings)
+    images = single_image(image)
+    pixels = images.read(0, settings)
+    images.warn_if_dark()
+    return pixels

@@ -181,6 +181,7 @@ class BaseNetworkClassifier(
         # Scaled to a mean of 1: otherwise their scale would act on the learning rate.
         train = data, codes, (weight / weight.mean()).astype(np.float32)
         attributes = self._train(train, validation, classes, seed, X, y)
+        data.warn()
         # For the titles of plots.
         n_validation = None if validation is None else len(validation[1])
         return attributes | {"_n_validation": n_validation}
@@ -270,10 +271,10 @@ class BaseNetworkClassifier(
 
     def _logits(self, X):
         check_is_fitted(self)
-        data = self._check_data(X, reset=False)
         from skvision._nets.program_pool import predict_logits
 
         with short_traceback(), Interruptible():
+            data = self._check_data(X, reset=False)
             logits = predict_logits(
                 self._network,
                 self._weights,

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from skvision._utils.files import replacing
+from skvision._utils.files import expand_path, replacing
 from skvision._utils.warning import warn
 
 # A file is this line, a digest of the rest, and the rest: arrays as `numpy.savez`
@@ -39,7 +39,7 @@ class Checkpoint:
         digest = hashlib.blake2b(digest_size=16)
         for part in content:
             digest.update(part)
-        self.folder = os.path.expanduser(os.fspath(folder))
+        self.folder = expand_path(folder, "checkpoint_dir")
         self.path = os.path.join(self.folder, f"{digest.hexdigest()}.checkpoint")
         self._warned = False
         try:

@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack, contextmanager, suppress
 
 # How TensorFlow's lines begin, with or without a date, and their severity.
@@ -25,6 +26,9 @@ _HARMLESS = re.compile(
     rb"|Unable to register cu\w+ factory: .* already been registered"
     rb"|computation placer already registered"
 )
+
+# Two threads that replace file descriptor 2 at a time could lose it.
+_STDERR_LOCK = threading.RLock()
 
 forked_after_tensorflow = False
 
@@ -71,7 +75,7 @@ def quiet_tensorflow():
     """
     setting = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "")
     level = int(setting) if setting.isdecimal() else None
-    with ExitStack() as stack:
+    with _STDERR_LOCK, ExitStack() as stack:
         stderr, file = (None, None) if level == 0 else _copy_of_stderr(stack)
         if file is None:
             yield

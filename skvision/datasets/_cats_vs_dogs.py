@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from sklearn.utils import Bunch, check_scalar
 
 from skvision._images.decode import decode_image
+from skvision._images.limits import ImageRefused
 from skvision._images.resize import ImageSettings
 from skvision._utils.download import download, is_file
 from skvision._utils.files import make_folder
@@ -212,7 +213,11 @@ def _readable(archive, member, path):
     try:
         content = read_member(archive, member, path)
         decode_image(content, _SETTINGS)
-    except Exception:  # Pillow's decoders raise almost anything
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise almost anything
+        if isinstance(error, ImageRefused) or getattr(error, "errno", None):
+            raise
         return None
     return content
 

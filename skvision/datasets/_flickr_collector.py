@@ -48,7 +48,7 @@ class Collector:
             for name in missing
         }
         for name, n in missing.items():
-            self._remove_staged(name)
+            self._finish_staged(name)
             while self.searches[name].n_waiting < _RESULTS_PER_PHOTO * n:
                 if not self.searches[name].load_page():
                     break
@@ -167,11 +167,16 @@ class Collector:
         for row, path in batch:
             os.replace(path, os.path.join(os.path.dirname(path), row.file))
 
-    def _remove_staged(self, name):
-        """Remove hidden files of a process that was killed."""
+    def _finish_staged(self, name):
+        """Name the listed photos of a process that was killed; remove the others."""
+        listed = {row.file for row in self.attribution.rows if row.class_name == name}
         folder = glob.escape(os.path.join(self.attribution.folder, name))
         for path in glob.glob(os.path.join(folder, ".[0-9]*.part")):
-            os.unlink(path)
+            file = os.path.basename(path)[1 : -len(".part")]
+            if file in listed:
+                os.replace(path, os.path.join(os.path.dirname(path), file))
+            else:
+                os.unlink(path)
 
 
 class _Search:

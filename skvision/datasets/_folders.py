@@ -127,10 +127,10 @@ learning_curve`, may get a single class.
     passed_over, ancestors = Counter(), {os.path.realpath(folder)}
     ancestors.update(folders_above(folder))
     names = class_folders(folder, categories, suffixes, passed_over, ancestors)
-    groups = {}
+    groups, seen = {}, set()
     for name in sorted(names, key=normalized):
         class_folder = os.path.join(folder, name)
-        files = find_images(class_folder, suffixes, passed_over, ancestors)
+        files = find_images(class_folder, suffixes, passed_over, ancestors, seen)
         if not files:
             raise ValueError(
                 f"No images in the class folder {class_folder!r}. Expected files with "

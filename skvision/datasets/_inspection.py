@@ -5,9 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from skvision._images.decode import DARK, open_image
-from skvision._images.inputs import DECODED
-from skvision._images.modes import converter, largest_value
+from skvision._images.decode import open_image
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision.exceptions import ImageReadError
@@ -42,9 +40,16 @@ def look_at(images, i):
         cause = _cause(error)
         is_truncated = any(word in cause.lower() for word in _TRUNCATED)
         kind = "truncated" if is_truncated and data is not None else "unreadable"
-        return Look({kind: cause}, error=error)
+        # The frames of a traceback would keep the content of the file.
+        error.__context__ = None
+        return Look({kind: cause}, error=error.with_traceback(None))
+    problems = _size_problems(*_size(images.items[i], data))
+    if i in images.dark:
+        largest, white = images.dark[i]
+        detail = f"the largest value is {largest:g} where {white:g} is white"
+        problems["bit depth"] = detail
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    return Look(_problems(images.items[i], data), content_digest(data), grey)
+    return Look(problems, content_digest(data), grey)
 
 
 def _cause(error):
@@ -55,14 +60,14 @@ def _cause(error):
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
-def _problems(item, data):
-    """Return {problem: detail} of an image that can be read."""
+def _size(item, data):
+    """Return width and height of an image that can be read."""
     if isinstance(item, np.ndarray):
-        return _size_problems(*item.shape[1::-1])
-    if isinstance(item, Image.Image) and data.startswith(DECODED):
-        return _size_problems(*item.size) | _depth_problems(item)
+        return item.shape[1::-1]
+    if isinstance(item, Image.Image):
+        return item.size
     with open_image(data) as image:
-        return _size_problems(*image.size) | _depth_problems(image)
+        return image.size
 
 
 def _size_problems(width, height):
@@ -74,15 +79,3 @@ def _size_problems(width, height):
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         problems["aspect ratio"] = size
     return problems
-
-
-def _depth_problems(image):
-    """Return whether an image of more than 8 bits uses little of its range."""
-    white = converter(image, None).white
-    if white is None:
-        return {}
-    image.load()
-    largest = largest_value(image)
-    if largest >= DARK * white:
-        return {}
-    return {"bit depth": f"the largest value is {largest:g} where {white:g} is white"}

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from skvision._utils.optional import import_optional
 from skvision.datasets._duplicates import exact_groups
@@ -211,6 +213,7 @@ class ImageCheckReport:
         ImportError
             If matplotlib is not installed.
         """
+        check_scalar(n_images, "n_images", Integral, min_val=1)
         if problems:
             return plot_problems(self._parts, self.findings, n_images)
         return plot_samples(self._parts[0], n_images, random_state)

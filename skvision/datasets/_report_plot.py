@@ -2,10 +2,9 @@
 
 import os
 from collections import Counter
-from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 
 from skvision._images.resize import ImageSettings
 from skvision._utils.optional import import_optional
@@ -53,7 +52,6 @@ def _draw(rows, n_cols, with_origin=False):
         caller="ImageCheckReport.plot",
         requirement="scikit-vision[plot]",
     )
-    check_scalar(n_cols, "n_images", Integral, min_val=1)
     rows = rows[:_MAX_ROWS]
     n_cols = max((len(images) for _, images in rows), default=0)
     if not n_cols:

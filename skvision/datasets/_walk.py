@@ -27,7 +27,7 @@ SYSTEM_NAMES = (
 _IS_SYSTEM = re.compile("|".join(translate(n.lower()) for n in SYSTEM_NAMES)).fullmatch
 
 
-def find_images(folder, suffixes, passed_over, ancestors=None):
+def find_images(folder, suffixes, passed_over, ancestors=None, seen=None):
     """Return the paths of images relative to `folder`, sorted by their components.
 
     Links are followed, but no folder is visited twice.
@@ -42,14 +42,17 @@ def find_images(folder, suffixes, passed_over, ancestors=None):
         Counts what is left out, by reason.
     ancestors : set of str, default=None
         Folders that links must not lead back to. None means those above `folder`.
+    seen : set of str, default=None
+        Folders that were visited before, to which those of this search are added.
     """
     found, pending = [], [""]
-    seen = set(folders_above(folder) if ancestors is None else ancestors)
+    ancestors = set(folders_above(folder) if ancestors is None else ancestors)
+    seen = set() if seen is None else seen
     while pending:
         below = pending.pop()
         path = os.path.join(folder, below) if below else folder
         real = os.path.realpath(path)
-        if real in seen:
+        if real in seen or real in ancestors:
             passed_over["links to folders listed elsewhere"] += 1
             continue
         seen.add(real)
