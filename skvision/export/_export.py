@@ -6,6 +6,7 @@ import os
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._utils.files import expand_path
+from skvision._utils.optional import import_optional
 from skvision._utils.validation import check_option
 from skvision.export._metadata import check_classes, describe
 from skvision.export._parts import take_apart
@@ -17,6 +18,8 @@ _MODULES = {
     "keras": "skvision.export._keras",
     "saved_model": "skvision.export._saved_model",
 }
+# Format -> libraries of the extra "export" that it needs.
+_LIBRARIES = {"onnx": ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")}
 _ENDINGS = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras", "": "saved_model"}
 
 
@@ -147,6 +150,9 @@ def export_model(estimator, path, *, format=None, image_size="fixed", classes=Tr
     if classes:
         check_classes(parts.classes)
     metadata = describe(parts, image_size, classes)
+    for library in _LIBRARIES.get(format, ()):
+        requirement = "scikit-vision[export]"
+        import_optional(library, caller="export_model", requirement=requirement)
     writer = importlib.import_module(_MODULES[format])
     writer.write(parts, path, metadata)
     return path

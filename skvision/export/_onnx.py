@@ -3,8 +3,12 @@
 import warnings
 from dataclasses import replace
 
+import onnxruntime
+import skl2onnx
+import tf2onnx
+from skl2onnx.common.data_types import FloatTensorType
+
 from skvision._utils.files import replacing
-from skvision._utils.optional import import_optional
 from skvision.export import _onnx_graph as graph
 from skvision.export._agreement import check_agreement, check_rest, probe_images
 from skvision.export._metadata import to_json
@@ -22,7 +26,6 @@ def write(parts, path, metadata):
     resizing = None
     if metadata["image_size"] is None:
         resizing = graph.resizing(parts.settings)
-    _require("onnxruntime")
     network = classifying_network(parts)
     if network is None:
         model = _converted_rest(parts, metadata)
@@ -39,16 +42,12 @@ def write(parts, path, metadata):
         file.write(content)
 
 
-def _require(name):
-    requirement = "scikit-vision[export]"
-    return import_optional(name, caller="export to ONNX", requirement=requirement)
-
-
 def _converted(network, name_outputs):
     """Return a Keras model as ONNX model."""
-    convert = _require("tf2onnx.convert")
     function, signature = as_function(network, name_outputs)
-    model, _ = convert.from_function(function, [signature], opset=graph.OPSETS[""])
+    model, _ = tf2onnx.convert.from_function(
+        function, [signature], opset=graph.OPSETS[""]
+    )
     return model
 
 
@@ -61,7 +60,7 @@ def _converted_rest(parts, metadata):
     features = network.predict(probe_images(parts.settings.image_size), verbose=0)
     check_rest(replace(parts, threshold=None), features, run)
     if metadata["classes"] is None or parts.threshold is not None:
-        graph.drop_output(rest, "label")
+        graph.drop_output(rest, "label", "label/unused")
     if metadata["classes"] is not None and parts.threshold is not None:
         graph.label_by_threshold(rest, *parts.threshold)
         graph.look_up_labels(rest, parts.classes)
@@ -70,15 +69,13 @@ def _converted_rest(parts, metadata):
 
 def _convert_estimator(parts, n_features):
     """Return the classifier of features, with its steps, as ONNX model."""
-    skl2onnx = _require("skl2onnx")
-    types = _require("skl2onnx.common.data_types")
     try:
         with warnings.catch_warnings():
             # Of attributes of scikit-learn that skl2onnx still reads.
             warnings.simplefilter("ignore", FutureWarning)
             model = skl2onnx.convert_sklearn(
                 parts.rest,
-                initial_types=[("features", types.FloatTensorType([None, n_features]))],
+                initial_types=[("features", FloatTensorType([None, n_features]))],
                 target_opset=graph.OPSETS,
                 options={id(parts.rest): {"zipmap": False}},
             )
@@ -94,7 +91,6 @@ def _convert_estimator(parts, n_features):
 
 def _runner(content, name):
     """Return a function from inputs to labels, or None, and probabilities."""
-    onnxruntime = _require("onnxruntime")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 

@@ -1,12 +1,8 @@
 """Parts of ONNX graphs that no converter writes: resizing, labels, metadata."""
 
-from skvision._utils.optional import import_optional
-from skvision.export._metadata import are_strings
+from onnx import TensorProto, checker, compose, helper
 
-onnx = import_optional(
-    "onnx", caller="export to ONNX", requirement="scikit-vision[export]"
-)
-helper = onnx.helper
+from skvision.export._metadata import are_strings
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}  # 18 is the first in which Resize is antialiased
 _IR_VERSION = 8
@@ -60,25 +56,28 @@ def resizing(settings):
         "resizing",
         [_images("images", "height", "width")],
         [_images("resized", height, width)],
-        [_constant("size", onnx.TensorProto.INT64, [height, width])],
+        [_constant("size", TensorProto.INT64, [height, width])],
     )
     return helper.make_model(graph)
 
 
 def _images(name, height, width):
     shape = ["n_images", height, width, 3]
-    return helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, shape)
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, shape)
 
 
 def _constant(name, type_, values):
     return helper.make_tensor(name, type_, [len(values)], values)
 
 
-def drop_output(model, name):
-    """Remove an output of a model."""
+def drop_output(model, name, renamed):
+    """Remove an output of a model, whose values stay in the graph under a new name."""
     outputs = [output for output in model.graph.output if output.name != name]
     del model.graph.output[:]
     model.graph.output.extend(outputs)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [renamed if other == name else other for other in names]
 
 
 def label_by_threshold(model, index, least):
@@ -88,10 +87,10 @@ def label_by_threshold(model, index, least):
     )
     model.graph.initializer.extend(
         [
-            helper.make_tensor(column, onnx.TensorProto.INT64, [], [index]),
-            helper.make_tensor(at_least, onnx.TensorProto.FLOAT, [], [least]),
-            helper.make_tensor(this, onnx.TensorProto.INT64, [], [index]),
-            helper.make_tensor(other, onnx.TensorProto.INT64, [], [1 - index]),
+            helper.make_tensor(column, TensorProto.INT64, [], [index]),
+            helper.make_tensor(at_least, TensorProto.FLOAT, [], [least]),
+            helper.make_tensor(this, TensorProto.INT64, [], [index]),
+            helper.make_tensor(other, TensorProto.INT64, [], [1 - index]),
         ]
     )
     chosen, above = "threshold/chosen", "threshold/above"
@@ -102,16 +101,13 @@ def label_by_threshold(model, index, least):
             helper.make_node("Where", [above, this, other], ["label"]),
         ]
     )
-    model.graph.output.insert(0, _label(onnx.TensorProto.INT64))
+    model.graph.output.insert(0, _label(TensorProto.INT64))
 
 
 def look_up_labels(model, classes):
     """Replace the output "label", indices of classes, by the classes."""
-    type_ = onnx.TensorProto.STRING if are_strings(classes) else onnx.TensorProto.INT64
-    drop_output(model, "label")
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            names[:] = ["label/index" if name == "label" else name for name in names]
+    type_ = TensorProto.STRING if are_strings(classes) else TensorProto.INT64
+    drop_output(model, "label", "label/index")
     model.graph.initializer.append(_constant("label/classes", type_, classes.tolist()))
     nodes = [helper.make_node("Gather", ["label/classes", "label/index"], ["label"])]
     model.graph.node.extend(nodes)
@@ -126,8 +122,6 @@ def joined(first, second, output, input):
     """Return a model in which an output of the first is an input of the second."""
     for model in (first, second):
         _set_versions(model)
-    from onnx import compose
-
     first = compose.add_prefix(first, f"to_{output}/", rename_inputs=False)
     second = compose.add_prefix(second, f"from_{output}/", rename_outputs=False)
     pair = f"to_{output}/{output}", f"from_{output}/{input}"
@@ -147,4 +141,4 @@ def finish(model, metadata_text):
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n_images"
     helper.set_model_props(model, {"skvision": metadata_text})
-    onnx.checker.check_model(model)
+    checker.check_model(model)

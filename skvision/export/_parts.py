@@ -18,6 +18,7 @@ from skvision._bottleneck import VGG16BottleneckTransformer
 from skvision._dense_head import DenseHeadClassifier
 from skvision._fine_tuned_vgg import FineTunedVGGClassifier
 from skvision._scratch_cnn import ScratchCNNClassifier
+from skvision._utils.validation import positive_label
 
 ENCODERS = (VGG16BottleneckTransformer,)
 NETWORKS = (ScratchCNNClassifier, FineTunedVGGClassifier)
@@ -135,7 +136,7 @@ def _threshold(estimator):
             "models return probabilities. Fit it with response_method='predict_proba'."
         )
     value = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", 0.5))
-    label = estimator.pos_label
+    label = positive_label(estimator)
     index = 1 if label is None else int(np.flatnonzero(estimator.classes_ == label)[0])
     return index, 0.5 if value == "auto" else float(value)
 
