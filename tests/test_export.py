@@ -303,6 +303,29 @@ def test_runs_without_skvision(format, fitted, images, tmp_path):
     assert labels.tolist() == fitted("dense").predict(images).tolist()
 
 
+LEAVES_NO_TRACE = """
+import logging, os
+import numpy as np
+from skvision import ScratchCNNClassifier
+from skvision.export import export_model
+images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype="uint8")
+model = ScratchCNNClassifier(image_size=(16, 16), filters=(4,), epochs=1)
+model.fit(images, [0, 1, 0, 1])
+before = dict(os.environ), logging.root.handlers[:], logging.root.level
+for name in ("model.onnx", "model.tflite", "model.keras", "model"):
+    export_model(model, name)
+assert before == (dict(os.environ), logging.root.handlers, logging.root.level)
+"""
+
+
+@pytest.mark.slow
+def test_is_quiet_and_leaves_the_process_as_it_was(tmp_path):
+    need("onnx")
+    command = [sys.executable, "-W", "ignore", "-c", LEAVES_NO_TRACE]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_resizing_is_that_of_the_estimator(interpolation, images, tmp_path):
     estimator = pipeline(
@@ -453,7 +476,7 @@ def test_unfitted_estimator_and_wrong_paths(fitted, tmp_path):
         export_model(pipeline(LogisticRegression()), tmp_path / "model.onnx")
     with pytest.raises(ValueError, match=r"ending of path='model\.pdf'.*'\.onnx'"):
         export_model(fitted("linear"), "model.pdf")
-    with pytest.raises(FileNotFoundError, match="folder of path=.*does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"folder of path=.*does not exist"):
         export_model(fitted("linear"), tmp_path / "missing" / "model.onnx")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()

@@ -19,11 +19,13 @@ _LOG_LINE = re.compile(
 )
 _ABSL_NOTE = b"WARNING: All log messages before absl::InitializeLog()"
 # Logged as errors and warnings, although nothing is wrong: there is no driver (303) or
-# no GPU, or TensorFlow (2.19) registers the same thing twice.
+# no GPU, TensorFlow (2.19) registers the same thing twice, or converts to LiteRT.
 _HARMLESS = re.compile(
     rb"failed call to cuInit: .*(?:UNKNOWN ERROR \(303\)|CUDA_ERROR_NO_DEVICE)"
     rb"|Unable to register cu\w+ factory: .* already been registered"
     rb"|computation placer already registered"
+    rb"|^INFO: Created TensorFlow Lite"
+    rb"|Ignored (?:output_format|drop_control_dependency)"
 )
 
 forked_after_tensorflow = False

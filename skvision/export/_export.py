@@ -10,6 +10,7 @@ from skvision._utils.optional import import_optional
 from skvision._utils.validation import check_option
 from skvision.export._metadata import check_classes, describe
 from skvision.export._parts import take_apart
+from skvision.export._quiet import quiet_conversion
 
 # Format -> the module that writes it.
 _MODULES = {
@@ -150,9 +151,7 @@ def export_model(estimator, path, *, format=None, image_size="fixed", classes=Tr
     if classes:
         check_classes(parts.classes)
     metadata = describe(parts, image_size, classes)
-    for library in _LIBRARIES.get(format, ()):
-        requirement = "scikit-vision[export]"
-        import_optional(library, caller="export_model", requirement=requirement)
+    _import_libraries(format)
     writer = importlib.import_module(_MODULES[format])
     writer.write(parts, path, metadata)
     return path
@@ -178,3 +177,11 @@ def _check_folder(path):
         raise FileNotFoundError(
             f"The folder of path={path!r} does not exist: {folder!r}. Create it first."
         )
+
+
+def _import_libraries(format):
+    """Import what the format needs, or raise an error that says how to install it."""
+    for library in _LIBRARIES.get(format, ()):
+        requirement = "scikit-vision[export]"
+        with quiet_conversion():
+            import_optional(library, caller="export_model", requirement=requirement)

@@ -19,6 +19,7 @@ from skvision.export._networks import (
     outputs,
 )
 from skvision.export._parts import head_name
+from skvision.export._quiet import quiet_conversion
 
 
 def write(parts, path, metadata):
@@ -45,9 +46,10 @@ def write(parts, path, metadata):
 def _converted(network, name_outputs):
     """Return a Keras model as ONNX model."""
     function, signature = as_function(network, name_outputs)
-    model, _ = tf2onnx.convert.from_function(
-        function, [signature], opset=graph.OPSETS[""]
-    )
+    with quiet_conversion():
+        model, _ = tf2onnx.convert.from_function(
+            function, [signature], opset=graph.OPSETS[""]
+        )
     return model
 
 

@@ -10,6 +10,7 @@ from skvision._nets.backend import tf
 from skvision.export._agreement import check_agreement
 from skvision.export._metadata import to_json
 from skvision.export._networks import as_function, classifying_network, outputs
+from skvision.export._quiet import quiet_conversion
 
 
 def write(parts, path, metadata):
@@ -39,7 +40,8 @@ def save(network, folder, parts, metadata, *, with_labels):
 
     module = tf.Module()
     module.serve, _ = as_function(network, name_outputs)
-    tf.saved_model.save(module, folder, signatures=module.serve)
+    with quiet_conversion():
+        tf.saved_model.save(module, folder, signatures=module.serve)
     extra = Path(folder, "assets.extra")
     extra.mkdir()
     (extra / "skvision.json").write_text(to_json(metadata), encoding="utf-8")
