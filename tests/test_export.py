@@ -30,6 +30,7 @@ from skvision import (
     ImageAugmenter,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
+    read_image,
 )
 from skvision.export import export_model
 
@@ -326,11 +327,8 @@ def test_is_quiet_and_leaves_the_process_as_it_was(tmp_path):
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_resizing_is_that_of_the_estimator(interpolation, images, tmp_path):
-    estimator = pipeline(
-        LogisticRegression(), interpolation=interpolation, pooling=None
-    ).fit(images, TWO)
+def test_resizing_is_that_of_the_estimator(images, tmp_path):
+    estimator = pipeline(LogisticRegression(), pooling=None).fit(images, TWO)
     path = exported(estimator, tmp_path, "onnx", image_size="any")
     rng = np.random.default_rng(0)
     for size in [(101, 67), (20, 90), SIZE]:
@@ -338,9 +336,30 @@ def test_resizing_is_that_of_the_estimator(interpolation, images, tmp_path):
         outputs = run_onnx(path, other)
         expected = estimator.predict_proba(other)
         np.testing.assert_allclose(outputs["probabilities"], expected, atol=2e-3)
+        assert outputs["label"].tolist() == estimator.predict(other).tolist()
     properties = metadata(path, "onnx")
     assert properties["image_size"] is None
     assert properties["network_image_size"] == list(SIZE)
+
+
+@pytest.mark.parametrize("interpolation, error", [("bilinear", 1), ("bicubic", 4)])
+def test_resized_pixels_are_those_of_pillow(interpolation, error):
+    need("onnx")
+    from onnxruntime import InferenceSession
+
+    from skvision._images.resize import ImageSettings
+    from skvision.export._onnx_graph import finish, resizing
+
+    model = resizing(ImageSettings(SIZE, interpolation))
+    finish(model, "{}")
+    session = InferenceSession(model.SerializeToString())
+    rng = np.random.default_rng(0)
+    for size in [(101, 67), (20, 90), (32, 70)]:
+        images = rng.integers(0, 256, (2, *size, 3), dtype=np.uint8)
+        (resized,) = session.run(None, {"images": images})
+        for image, actual in zip(images, resized, strict=True):
+            expected = read_image(image, image_size=SIZE, interpolation=interpolation)
+            assert np.abs(actual.astype(int) - expected).max() <= error
 
 
 @pytest.mark.parametrize("format", ["onnx", "keras"])
@@ -378,6 +397,16 @@ REFUSED = {
         fit_features(RidgeClassifier()),
         {},
         "RidgeClassifier, has no method 'predict_proba'.*CalibratedClassifierCV",
+    ),
+    "no classifier": (
+        lambda images: make_pipeline(encoder()).fit(images),
+        {},
+        "has no classifier. Expected",
+    ),
+    "transformer": (
+        fit_features(StandardScaler()),
+        {},
+        "last step of the pipeline, StandardScaler, is no classifier. Expected",
     ),
     "forest in layers": (
         fit_features(RandomForestClassifier(2)),
@@ -478,6 +507,8 @@ def test_unfitted_estimator_and_wrong_paths(fitted, tmp_path):
         export_model(fitted("linear"), "model.pdf")
     with pytest.raises(FileNotFoundError, match=r"folder of path=.*does not exist"):
         export_model(fitted("linear"), tmp_path / "missing" / "model.onnx")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        export_model(fitted("linear"), tmp_path, format="onnx")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     with pytest.raises(FileExistsError, match="not a SavedModel"):

@@ -145,7 +145,7 @@ def export_model(estimator, path, *, format=None, image_size="fixed", classes=Tr
             "instead. Export with image_size='fixed' and resize images before, or "
             "write a file that ends with '.onnx'."
         )
-    _check_folder(path)
+    _check_path(path, format)
     check_is_fitted(estimator)
     parts = take_apart(estimator)
     if classes:
@@ -171,12 +171,31 @@ def _check_format(format, path):
     return _ENDINGS[ending]
 
 
-def _check_folder(path):
+def _check_path(path, format):
+    """Raise if nothing can be written to `path`, or something else is in its place."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise FileNotFoundError(
             f"The folder of path={path!r} does not exist: {folder!r}. Create it first."
         )
+    if not os.path.lexists(path):
+        return
+    is_folder = os.path.isdir(path)
+    if format != "saved_model":
+        if is_folder:
+            raise IsADirectoryError(
+                f"path={path!r} is a folder. Expected the path of a file for "
+                f"format={format!r}."
+            )
+    elif not is_folder or (os.listdir(path) and not _is_saved_model(path)):
+        raise FileExistsError(
+            f"path={path!r} exists and is not a SavedModel, which would be replaced. "
+            "Remove it, or pass the path of a new folder."
+        )
+
+
+def _is_saved_model(path):
+    return os.path.isfile(os.path.join(path, "saved_model.pb"))
 
 
 def _import_libraries(format):

@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
@@ -62,12 +62,17 @@ class Parts:
     def predict(self, images):
         """Return labels and probabilities of images, as the estimator computes them.
 
-        Convolutions compute in float32, as exported models do.
+        Convolutions compute in float32, as exported models do, and nothing is stored.
         """
-        network = copy.copy(self.network).set_params(compute_dtype="float32", verbose=0)
+        changed = {"compute_dtype": "float32", "verbose": 0, "cache_dir": None}
+        if self.rest is not None:
+            changed["dtype"] = "float32"
+        possible = self.network.get_params(deep=False)
+        network = copy.copy(self.network).set_params(
+            **{name: value for name, value in changed.items() if name in possible}
+        )
         if self.rest is None:
             return self._labelled(network, images)
-        network.set_params(cache_dir=None, dtype="float32")
         return self.predict_features(network.transform(images))
 
     def predict_features(self, features):
@@ -146,11 +151,17 @@ def _from_pipeline(pipeline):
     if isinstance(encoder, NETWORKS) and not steps:
         return Parts(encoder, None, encoder.classes_)
     if not isinstance(encoder, ENCODERS) or not steps:
+        reason = "it has no classifier" if not steps else "its input must be images"
         raise ValueError(
             f"A pipeline of {', '.join(map(_name, (encoder, *steps)))} cannot be "
-            f"exported: its input must be images. {_EXPECTED}"
+            f"exported: {reason}. {_EXPECTED}"
         )
     classifier, threshold = _unwrap(steps.pop())
+    if not is_classifier(classifier):
+        raise ValueError(
+            f"The last step of the pipeline, {_name(classifier)}, is no classifier. "
+            f"{_EXPECTED}"
+        )
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
             f"The last step of the pipeline, {_name(classifier)}, has no method "

@@ -16,7 +16,6 @@ from skvision.export._quiet import quiet_conversion
 def write(parts, path, metadata):
     """Write the folder, with the signature "serving_default"."""
     network = classifying_network(parts, required_by="SavedModel")
-    _check_replaceable(path)
     with _replacing_folder(path) as folder:
         save(network, folder, parts, metadata, with_labels=True)
         serve = tf.saved_model.load(folder).signatures["serving_default"]
@@ -51,19 +50,6 @@ def _labels(label):
     if label is None or label.dtype != tf.string:
         return None if label is None else label.numpy()
     return [value.decode() for value in label.numpy()]
-
-
-def _check_replaceable(path):
-    """Raise unless `path` is new, an empty folder or a SavedModel."""
-    if not os.path.lexists(path):
-        return
-    if not os.path.isdir(path) or (
-        os.listdir(path) and not os.path.isfile(os.path.join(path, "saved_model.pb"))
-    ):
-        raise FileExistsError(
-            f"path={path!r} exists and is not a SavedModel, which would be replaced. "
-            "Remove it, or pass the path of a new folder."
-        )
 
 
 @contextlib.contextmanager
