@@ -524,6 +524,19 @@ def test_replaces_a_saved_model(fitted, images, tmp_path):
     assert not Path(path, "old").exists()
 
 
+def test_network_that_tf2onnx_cannot_convert(fitted, monkeypatch, tmp_path):
+    need("onnx")
+    from skvision.export import _onnx
+
+    def fail(*arguments, **parameters):
+        raise NotImplementedError("unknown operator")
+
+    monkeypatch.setattr(_onnx.tf2onnx.convert, "from_function", fail)
+    with pytest.raises(ValueError, match=r"tf2onnx cannot convert .*unknown operator"):
+        export_model(fitted("linear"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("library", ["onnx", "tf2onnx"])
 def test_missing_library(library, fitted, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, library, None)

@@ -46,10 +46,18 @@ def write(parts, path, metadata):
 def _converted(network, name_outputs):
     """Return a Keras model as ONNX model."""
     function, signature = as_function(network, name_outputs)
-    with quiet_conversion():
-        model, _ = tf2onnx.convert.from_function(
-            function, [signature], opset=graph.OPSETS[""]
-        )
+    try:
+        with quiet_conversion():
+            model, _ = tf2onnx.convert.from_function(
+                function, [signature], opset=graph.OPSETS[""]
+            )
+        graph.check(model)
+    except Exception as error:  # of any type; operators it does not know, it keeps
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"tf2onnx cannot convert the network: {type(error).__name__}: {reason}. "
+            "Export to another format, or use another network."
+        ) from error
     return model
 
 

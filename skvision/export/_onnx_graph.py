@@ -141,4 +141,12 @@ def finish(model, metadata_text):
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "n_images"
     helper.set_model_props(model, {"skvision": metadata_text})
+    check(model)
+
+
+def check(model):
+    """Raise if a model is not valid, or has an input other than images."""
     checker.check_model(model)
+    names = [value.name for value in model.graph.input]
+    if len(names) != 1:
+        raise ValueError(f"it has the inputs {names}, where one is expected")
