@@ -24,6 +24,7 @@ MODULES = [
     skvision.datasets,
     skvision.estimator_checks,
     skvision.exceptions,
+    skvision.export,
     skvision.plot,
 ]
 PUBLIC = {

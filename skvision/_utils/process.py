@@ -18,13 +18,18 @@ from contextlib import ExitStack, contextmanager, suppress
 _LOG_LINE = re.compile(
     rb"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: |(?=[IWEF]\d{4} ))([IWEF])"
 )
-_ABSL_NOTE = b"WARNING: All log messages before absl::InitializeLog()"
+# Lines that have another form, and that nobody needs.
+_NOTES = (
+    b"WARNING: All log messages before absl::InitializeLog()",
+    b"INFO: Created TensorFlow Lite",
+)
 # Logged as errors and warnings, although nothing is wrong: there is no driver (303) or
-# no GPU, or TensorFlow (2.19) registers the same thing twice.
+# no GPU, TensorFlow (2.19) registers the same thing twice, or converts to LiteRT.
 _HARMLESS = re.compile(
     rb"failed call to cuInit: .*(?:UNKNOWN ERROR \(303\)|CUDA_ERROR_NO_DEVICE)"
     rb"|Unable to register cu\w+ factory: .* already been registered"
     rb"|computation placer already registered"
+    rb"|Ignored (?:output_format|drop_control_dependency)"
 )
 
 # Two threads that replace file descriptor 2 at a time could lose it.
@@ -118,7 +123,7 @@ def _is_shown(line, level):
     """Return whether to show a line, with TF_CPP_MIN_LOG_LEVEL as set by the user."""
     if level == 0:
         return True
-    if line.startswith(_ABSL_NOTE) or (level is None and _HARMLESS.search(line)):
+    if line.startswith(_NOTES) or (level is None and _HARMLESS.search(line)):
         return False
     found = _LOG_LINE.match(line)
     return found is None or b"IWEF".index(found[1]) >= (level or 1)

@@ -44,6 +44,7 @@ __all__ = [
     "non_negative",
     "positive",
     "positive_integer",
+    "positive_label",
     "with_callbacks",
 ]
 
@@ -87,6 +88,13 @@ TRAINING_CONSTRAINTS = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def positive_label(classifier):
+    """Return the class of a threshold classifier's threshold; None is the second."""
+    if hasattr(classifier, "best_threshold_"):  # TunedThresholdClassifierCV
+        return classifier._curve_scorer._get_pos_label()
+    return classifier.pos_label
 
 
 def check_image_size(image_size, smallest=1):

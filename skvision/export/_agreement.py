@@ -1,0 +1,83 @@
+"""Comparison of an exported model with the estimator that it was exported from."""
+
+import numpy as np
+
+from skvision.export._parts import head_name
+
+TOLERANCE = 1e-4
+_N_IMAGES, _N_ROWS = 4, 256
+
+
+def check_agreement(parts, run, format):
+    """Raise unless the exported model agrees with the estimator.
+
+    Parameters
+    ----------
+    parts : Parts
+    run : callable
+        From uint8 images to their labels (None if not exported) and probabilities.
+    format : str
+        Name of the format, for the message.
+    """
+    images = probe_images(parts.settings.image_size)
+    expected, actual = parts.predict(images), run(images)
+    error = np.abs(actual[1] - expected[1]).max(axis=1)
+    # Rounding of the features may change a decision of a tree, but not often.
+    if not np.median(error) <= 10 * TOLERANCE or _wrong_labels(expected, actual, error):
+        raise ValueError(
+            f"The model exported to {format} does not agree with the estimator: "
+            f"probabilities of {_N_IMAGES} generated images differ by up to "
+            f"{error.max():.2g}. Nothing was written. Please report this, with the "
+            "output of skvision.show_versions()."
+        )
+
+
+def check_rest(parts, features, run):
+    """Raise unless the converted classifier of features agrees with the original.
+
+    Converters may not know a new version of a classifier, and convert it to something
+    else. `features` are those of images, from which others are mixed.
+    """
+    rows = _mixed(features)
+    expected, actual = parts.predict_features(rows), run(rows)
+    error = np.abs(actual[1] - expected[1]).max(axis=1)
+    if np.mean(~(error <= TOLERANCE)) > 0.01 or _wrong_labels(expected, actual, error):
+        raise ValueError(
+            f"skl2onnx does not convert {head_name(parts)}, or a step before it, "
+            f"correctly: probabilities differ by up to {error.max():.2g}. Nothing was "
+            "written. Use another classifier, such as LogisticRegression, or, in a "
+            "CalibratedClassifierCV, method='sigmoid'."
+        )
+
+
+def _wrong_labels(expected, actual, error):
+    """Return whether labels differ where probabilities agree."""
+    if actual[0] is None:
+        return False
+    differ = np.asarray(expected[0]) != np.asarray(actual[0])
+    return bool(np.mean(differ & (error <= TOLERANCE)) > 0.01)
+
+
+def probe_images(image_size):
+    """Return generated images of different colours, contrast and coarseness."""
+    rng = np.random.default_rng(0)
+    images = []
+    for i in range(_N_IMAGES):
+        shape = [max(1, side // 2**i) for side in image_size]
+        coarse = rng.integers(0, 256, (*shape, 3))
+        rows, columns = (
+            np.arange(n) * m // n for n, m in zip(image_size, shape, strict=True)
+        )
+        colour, contrast = rng.integers(0, 256, 3), rng.uniform(0.2, 1)
+        images.append(colour + contrast * (coarse[rows][:, columns] - colour))
+    return np.stack(images).astype(np.uint8)
+
+
+def _mixed(features):
+    """Return many different rows of features, around those of some images."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(_N_ROWS, len(features)))
+    centre, scale = features.mean(axis=0), rng.uniform(0, 3, (_N_ROWS, 1))
+    noise = features.std(axis=0) * rng.normal(size=(_N_ROWS, features.shape[1]))
+    mixed = centre + scale * (weights @ (features - centre) / 2 + noise)
+    return mixed.astype(np.float32)

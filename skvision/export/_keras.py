@@ -1,0 +1,37 @@
+"""Export to the format of Keras."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from skvision._nets.backend import keras
+from skvision._utils.files import replacing
+from skvision.export._agreement import check_agreement
+from skvision.export._metadata import to_json
+from skvision.export._networks import as_labels, classifying_network, outputs
+
+
+def write(parts, path, metadata):
+    """Write the model, and its metadata to a file next to it."""
+    network = classifying_network(parts, required_by="the format of Keras")
+    network = keras.Model(
+        network.input, outputs(network.output, parts, metadata, keras.ops)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "model.keras")
+        network.save(file)
+        loaded = keras.models.load_model(file)
+
+        def run(images):
+            return as_labels(loaded.predict(images, verbose=0), metadata)
+
+        check_agreement(parts, run, "Keras")
+        write_with_metadata(path, Path(file).read_bytes(), metadata)
+
+
+def write_with_metadata(path, content, metadata):
+    """Write a model, and its metadata to a file whose name ends with ".json"."""
+    with replacing(f"{path}.json") as file:
+        file.write(to_json(metadata).encode())
+    with replacing(path) as file:
+        file.write(content)

@@ -1,0 +1,172 @@
+"""Keras models of what is exported, from pixels to labels and probabilities."""
+
+import numpy as np
+
+from skvision._backbones.weights import digest_as_fitted
+from skvision._features.normalization import LENGTH
+from skvision._nets import builders
+from skvision._nets.backend import keras, tf
+from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
+from skvision.export._dense import dense_layers
+from skvision.export._parts import NETWORKS, head_name
+
+layers = keras.layers
+ops = keras.ops
+
+_POOLING = {
+    None: layers.Flatten,
+    "avg": layers.GlobalAveragePooling2D,
+    "max": layers.GlobalMaxPooling2D,
+}
+
+
+def classifying_network(parts, *, required_by=None):
+    """Return a Keras model from uint8 images to probabilities.
+
+    Returns None if `parts.rest` has no equivalent layers, or raises if a format
+    requires them.
+    """
+    if isinstance(parts.network, NETWORKS):
+        images, logits = _network_logits(parts.network)
+        return _with_probabilities(images, logits)
+    head = dense_layers(parts.rest)
+    if head is not None:
+        features = feature_network(parts.network)
+        logits = _dense(features.output, head)
+        return _with_probabilities(features.input, logits)
+    if required_by is None:
+        return None
+    raise ValueError(
+        f"{head_name(parts)}, or a step before it, cannot be exported to "
+        f"{required_by}: only linear models, DenseHeadClassifier, scaling and PCA have "
+        "equivalent layers. Export to ONNX, in a file that ends with '.onnx'."
+    )
+
+
+def feature_network(encoder):
+    """Return a Keras model from uint8 images to the features of an encoder."""
+    views, images = _views(encoder, encoder.flip_average)
+    base = _base(encoder)
+    features = _mean([_pooled(base(view), encoder.pooling) for view in views])
+    return keras.Model(images, _normalized(features, encoder.normalization))
+
+
+def _base(encoder):
+    """Return a Keras model from images (0 to 255) to feature maps of the layer.
+
+    This is the place to add other encoders.
+    """
+    digest = digest_as_fitted(
+        encoder.weights, getattr(encoder, "weights_digest_", None)
+    )
+    shape, blocks = (None, None, 3), builders.N_BLOCKS
+    settings = shape, blocks, encoder.preprocessing, "avg", None
+    whole = builders.vgg16_top(*settings, layer_factory=KerasLayers(dropout=0))
+    weights = builders.vgg16_weights(encoder.weights, digest)
+    for variable, value in zip(whole.trainable_variables, weights, strict=True):
+        variable.assign(value)
+    return keras.Model(whole.input, whole.get_layer(encoder.layer).output, name="base")
+
+
+def _network_logits(classifier):
+    """Return input and logits of a classifier with a network of its own."""
+    flip_average = classifier.flip_average
+    if flip_average == "auto":
+        augmenter = classifier.augmenter
+        flip_average = augmenter is not None and augmenter.horizontal_flip
+    views, images = _views(classifier, flip_average)
+    model = classifier.model_
+    network = keras.Model(model.input, model.layers[-1].input, name="network")
+    return images, _mean([network(view) for view in views])
+
+
+def _views(estimator, flip_average):
+    """Return images as float32, with their mirror images, and the input."""
+    size = estimator._image_settings().image_size
+    images = keras.Input((*size, 3), name="images", dtype="uint8")
+    x = ops.cast(images, "float32")
+    return ([x, ops.flip(x, axis=2)] if flip_average else [x]), images
+
+
+def _mean(values):
+    return values[0] if len(values) == 1 else layers.Average(**FLOAT)(values)
+
+
+def _pooled(maps, pooling):
+    return _POOLING[pooling](**IMAGES)(maps)
+
+
+def _normalized(x, normalization):
+    if normalization == "power":
+        x = ops.sign(x) * ops.sqrt(ops.abs(x))
+    if normalization is not None:
+        x = layers.UnitNormalization(**FLOAT)(x)
+        x = layers.Rescaling(LENGTH, **FLOAT)(x)
+    return x
+
+
+def _dense(x, head):
+    for i, (kernel, bias) in enumerate(head):
+        activation = "relu" if i < len(head) - 1 else None
+        layer = layers.Dense(kernel.shape[1], activation, name=f"head_{i}", **FLOAT)
+        layer.build((None, kernel.shape[0]))
+        layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
+        x = layer(x)
+    return x
+
+
+def _with_probabilities(images, logits):
+    if logits.shape[-1] == 1:
+        # Not 1 - p, which is inaccurate near 0.
+        probabilities = ops.sigmoid(ops.concatenate([-logits, logits], axis=1))
+    else:
+        probabilities = ops.softmax(logits, axis=1)
+    return keras.Model(images, probabilities, name="exported")
+
+
+def outputs(probabilities, parts, metadata, library=tf):
+    """Return the outputs of a model as a dict.
+
+    The label is the index of the class, int32; there is none if classes are not
+    exported. `library` is TensorFlow or `keras.ops`: converters do not know all that
+    Keras computes for `argmax`.
+    """
+    if metadata["classes"] is None:
+        return {"probabilities": probabilities}
+    if parts.threshold is None:
+        label = library.argmax(probabilities, axis=1)
+    else:
+        index, least = parts.threshold
+        label = probabilities[:, index] >= least
+    label = library.cast(label, "int32")
+    if parts.threshold is not None and parts.threshold[0] == 0:
+        label = 1 - label
+    return {"label": label, "probabilities": probabilities}
+
+
+def as_function(network, name_outputs):
+    """Return a network as a TensorFlow function, and the signature of its input.
+
+    Its weights are constants of the graph: the converter to LiteRT of TensorFlow 2.21
+    does not initialize the variables of Keras' layers. `name_outputs` is a function
+    from the output of the network to a dict.
+    """
+    signature = tf.TensorSpec(network.input.shape, tf.uint8, name="images")
+    variables = network.trainable_variables, network.non_trainable_variables
+    weights = [[variable.numpy() for variable in some] for some in variables]
+
+    @tf.function(input_signature=[signature], autograph=False)
+    def call(images):
+        constants = [[tf.constant(value) for value in some] for some in weights]
+        values, _ = network.stateless_call(*constants, images, training=False)
+        return name_outputs(values)
+
+    return call, signature
+
+
+def as_labels(values, metadata):
+    """Return labels, the indices of classes, as labels, and the probabilities."""
+    label = values.get("label")
+    if label is not None:
+        label = np.array(metadata["classes"])[np.asarray(label)]
+    return label, np.asarray(values["probabilities"])

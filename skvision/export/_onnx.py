@@ -1,0 +1,111 @@
+"""Export to ONNX."""
+
+import warnings
+from dataclasses import replace
+
+import onnxruntime
+import skl2onnx
+import tf2onnx
+from skl2onnx.common.data_types import FloatTensorType
+
+from skvision._utils.files import replacing
+from skvision.export import _onnx_graph as graph
+from skvision.export._agreement import check_agreement, check_rest, probe_images
+from skvision.export._metadata import to_json
+from skvision.export._networks import (
+    as_function,
+    classifying_network,
+    feature_network,
+    outputs,
+)
+from skvision.export._parts import head_name
+from skvision.export._quiet import quiet_conversion
+
+
+def write(parts, path, metadata):
+    """Write the model, with its metadata inside."""
+    resizing = None
+    if metadata["image_size"] is None:
+        resizing = graph.resizing(parts.settings)
+    network = classifying_network(parts)
+    if network is None:
+        model = _converted_rest(parts, metadata)
+    else:
+        model = _converted(network, lambda p: outputs(p, parts, metadata))
+        if metadata["classes"] is not None:
+            graph.look_up_labels(model, parts.classes)
+    if resizing is not None:
+        model = graph.joined(resizing, model, "resized", "images")
+    graph.finish(model, to_json(metadata))
+    content = model.SerializeToString()
+    check_agreement(parts, _runner(content, "images"), "ONNX")
+    with replacing(path) as file:
+        file.write(content)
+
+
+def _converted(network, name_outputs):
+    """Return a Keras model as ONNX model."""
+    function, signature = as_function(network, name_outputs)
+    try:
+        with quiet_conversion():
+            model, _ = tf2onnx.convert.from_function(
+                function, [signature], opset=graph.OPSETS[""]
+            )
+        graph.check(model)
+    except Exception as error:  # of any type; operators it does not know, it keeps
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"tf2onnx cannot convert the network: {type(error).__name__}: {reason}. "
+            "Export to another format, or use another network."
+        ) from error
+    return model
+
+
+def _converted_rest(parts, metadata):
+    """Return features by the network, and classes of them as skl2onnx converts it."""
+    network = feature_network(parts.network)
+    model = _converted(network, lambda features: {"features": features})
+    rest = _convert_estimator(parts, network.output.shape[1])
+    run = _runner(rest.SerializeToString(), "features")
+    features = network.predict(probe_images(parts.settings.image_size), verbose=0)
+    check_rest(replace(parts, threshold=None), features, run)
+    if metadata["classes"] is None or parts.threshold is not None:
+        graph.drop_output(rest, "label", "label/unused")
+    if metadata["classes"] is not None and parts.threshold is not None:
+        graph.label_by_threshold(rest, *parts.threshold)
+        graph.look_up_labels(rest, parts.classes)
+    return graph.joined(model, rest, "features", "features")
+
+
+def _convert_estimator(parts, n_features):
+    """Return the classifier of features, with its steps, as ONNX model."""
+    try:
+        with warnings.catch_warnings():
+            # Of attributes of scikit-learn that skl2onnx still reads.
+            warnings.simplefilter("ignore", FutureWarning)
+            model = skl2onnx.convert_sklearn(
+                parts.rest,
+                initial_types=[("features", FloatTensorType([None, n_features]))],
+                target_opset=graph.OPSETS,
+                options={id(parts.rest): {"zipmap": False}},
+            )
+    except Exception as error:  # of any type, from a converter
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"skl2onnx cannot convert {head_name(parts)}, or a step before it: "
+            f"{type(error).__name__}: {reason}. Use steps that skl2onnx supports, such "
+            "as StandardScaler, PCA and LogisticRegression."
+        ) from error
+    return model
+
+
+def _runner(content, name):
+    """Return a function from inputs to labels, or None, and probabilities."""
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs):
+        values = dict(zip(names, session.run(None, {name: inputs}), strict=True))
+        return values.get("label"), values["probabilities"]
+
+    return run

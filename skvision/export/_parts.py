@@ -1,0 +1,238 @@
+"""The parts of an estimator that are exported: a network, and what follows it."""
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.base import is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    TunedThresholdClassifierCV,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skvision._bottleneck import VGG16BottleneckTransformer
+from skvision._dense_head import DenseHeadClassifier
+from skvision._fine_tuned_vgg import FineTunedVGGClassifier
+from skvision._scratch_cnn import ScratchCNNClassifier
+from skvision._utils.validation import positive_label
+
+ENCODERS = (VGG16BottleneckTransformer,)
+NETWORKS = (ScratchCNNClassifier, FineTunedVGGClassifier)
+
+# Parameters of encoders that do not change features.
+_IRRELEVANT = {"batch_size", "cache_dir", "max_cache_bytes", "verbose"}
+
+_EXPECTED = (
+    "Expected a fitted ScratchCNNClassifier, FineTunedVGGClassifier, or a pipeline of "
+    "a VGG16BottleneckTransformer and a classifier, alone or in a search, a "
+    "CalibratedClassifierCV or a threshold classifier."
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A fitted classifier of images, taken apart.
+
+    Attributes
+    ----------
+    network : estimator
+        One of `ENCODERS` or `NETWORKS`.
+    rest : estimator or None
+        The fitted classifier of the features of an encoder; None after a network
+        that classifies images itself.
+    classes : ndarray of shape (n_classes,)
+    threshold : tuple of (int, float) or None
+        Index of a class, and the probability from which on it is predicted.
+    """
+
+    network: object
+    rest: object
+    classes: np.ndarray
+    threshold: tuple[int, float] | None = None
+
+    @property
+    def settings(self):
+        """Return the `ImageSettings` of the network."""
+        return self.network._image_settings()
+
+    def predict(self, images):
+        """Return labels and probabilities of images, as the estimator computes them.
+
+        Convolutions compute in float32, as exported models do, and nothing is stored.
+        """
+        changed = {"compute_dtype": "float32", "verbose": 0, "cache_dir": None}
+        if self.rest is not None:
+            changed["dtype"] = "float32"
+        possible = self.network.get_params(deep=False)
+        network = copy.copy(self.network).set_params(
+            **{name: value for name, value in changed.items() if name in possible}
+        )
+        if self.rest is None:
+            return self._labelled(network, images)
+        return self.predict_features(network.transform(images))
+
+    def predict_features(self, features):
+        """Return labels and probabilities of the features of images."""
+        return self._labelled(self.rest, features)
+
+    def _labelled(self, classifier, X):
+        probabilities = classifier.predict_proba(X)
+        if self.threshold is None:
+            return classifier.predict(X), probabilities
+        index, threshold = self.threshold
+        above = probabilities[:, index] >= threshold
+        return self.classes[np.where(above, index, 1 - index)], probabilities
+
+
+def take_apart(estimator):
+    """Return the parts of a fitted estimator, or raise if it cannot be exported."""
+    if is_regressor(estimator):
+        raise ValueError(
+            f"Only classifiers can be exported, and {_name(estimator)} is a regressor. "
+            f"{_EXPECTED}"
+        )
+    inner, threshold = _unwrap(estimator)
+    if isinstance(inner, NETWORKS):
+        parts = Parts(inner, None, inner.classes_)
+    elif isinstance(inner, Pipeline):
+        parts = _from_pipeline(inner)
+    elif isinstance(inner, CalibratedClassifierCV):
+        parts = _from_calibration(inner)
+    else:
+        raise ValueError(f"{_name(inner)} cannot be exported. {_EXPECTED}")
+    return parts if threshold is None else replace(parts, threshold=threshold)
+
+
+def _unwrap(estimator):
+    """Return the classifier inside searches and thresholds, and the outer threshold."""
+    threshold = None
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "cv_results_") and hasattr(estimator, "refit"):
+            estimator = _best(estimator)
+        elif isinstance(
+            estimator, (FixedThresholdClassifier, TunedThresholdClassifierCV)
+        ):
+            threshold = threshold or _threshold(estimator)
+            estimator = estimator.estimator_
+        else:
+            check_is_fitted(estimator)
+            return estimator, threshold
+
+
+def _best(search):
+    if not hasattr(search, "best_estimator_"):
+        raise ValueError(
+            f"{_name(search)} has refit={search.refit!r}, so it keeps no fitted model. "
+            "Fit it again with refit=True."
+        )
+    return search.best_estimator_
+
+
+def _threshold(estimator):
+    if estimator.response_method == "decision_function":
+        raise ValueError(
+            f"{_name(estimator)} has response_method='decision_function', and exported "
+            "models return probabilities. Fit it with response_method='predict_proba'."
+        )
+    value = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", 0.5))
+    label = positive_label(estimator)
+    index = 1 if label is None else int(np.flatnonzero(estimator.classes_ == label)[0])
+    return index, 0.5 if value == "auto" else float(value)
+
+
+def _from_pipeline(pipeline):
+    encoder, *steps = _steps(pipeline)
+    if isinstance(encoder, NETWORKS) and not steps:
+        return Parts(encoder, None, encoder.classes_)
+    if not isinstance(encoder, ENCODERS) or not steps:
+        reason = "it has no classifier" if not steps else "its input must be images"
+        raise ValueError(
+            f"A pipeline of {', '.join(map(_name, (encoder, *steps)))} cannot be "
+            f"exported: {reason}. {_EXPECTED}"
+        )
+    classifier, threshold = _unwrap(steps.pop())
+    if not is_classifier(classifier):
+        raise ValueError(
+            f"The last step of the pipeline, {_name(classifier)}, is no classifier. "
+            f"{_EXPECTED}"
+        )
+    if not hasattr(classifier, "predict_proba"):
+        raise ValueError(
+            f"The last step of the pipeline, {_name(classifier)}, has no method "
+            "'predict_proba', and exported models return probabilities. Put it in a "
+            "CalibratedClassifierCV and fit again, or choose another classifier."
+        )
+    if isinstance(classifier.classes_, list):
+        raise ValueError(
+            f"{_name(classifier)} predicts several outputs. Only classifiers with one "
+            "can be exported: fit one for each output."
+        )
+    steps = [(f"step_{i}", step) for i, step in enumerate((*steps, classifier))]
+    rest = Pipeline(steps) if len(steps) > 1 else classifier
+    return Parts(encoder, rest, classifier.classes_, threshold)
+
+
+def _steps(pipeline):
+    """Return the steps of a pipeline and the pipelines inside it, in order."""
+    steps = []
+    for _, step in pipeline.steps:
+        if isinstance(step, FrozenEstimator):
+            step = step.estimator
+        if isinstance(step, Pipeline):
+            steps += _steps(step)
+        elif step not in (None, "passthrough"):
+            steps.append(step)
+    return steps
+
+
+def _from_calibration(calibrated):
+    """Move the encoder out of a calibration: it is the same in all its members."""
+    members = calibrated.calibrated_classifiers_
+    parts = [take_apart(member.estimator) for member in members]
+    if any(part.rest is None for part in parts):
+        raise ValueError(
+            f"A CalibratedClassifierCV of {_name(parts[0].network)} cannot be "
+            "exported. Export the classifier without calibration, or calibrate a "
+            "pipeline of a VGG16BottleneckTransformer and a classifier."
+        )
+    encoder = parts[0].network
+    if any(_features_of(part.network) != _features_of(encoder) for part in parts):
+        raise ValueError(
+            "The members of the CalibratedClassifierCV have encoders with different "
+            "parameters. Fit it with ensemble=False, so that it has one member."
+        )
+    rest = copy.copy(calibrated)
+    rest.calibrated_classifiers_ = []
+    for member, part in zip(members, parts, strict=True):
+        member = copy.copy(member)
+        member.estimator = part.rest
+        rest.calibrated_classifiers_.append(member)
+    return Parts(encoder, rest, calibrated.classes_)
+
+
+def _features_of(encoder):
+    """Return what determines the features of an encoder."""
+    parameters = encoder.get_params().items()
+    relevant = sorted((k, repr(v)) for k, v in parameters if k not in _IRRELEVANT)
+    return type(encoder), relevant, getattr(encoder, "weights_digest_", None)
+
+
+def head_name(parts):
+    """Return the name of the last estimator, for messages."""
+    rest = parts.rest
+    return _name(rest[-1] if isinstance(rest, Pipeline) else rest)
+
+
+def _name(estimator):
+    return type(estimator).__name__
+
+
+def is_dense_head(estimator):
+    """Return whether an estimator is skvision's dense network on features."""
+    return isinstance(estimator, DenseHeadClassifier)

@@ -1,0 +1,544 @@
+"""Exported models agree with the estimators, in their own runtimes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.svm import SVC
+
+from skvision import (
+    DenseHeadClassifier,
+    FineTunedVGGClassifier,
+    ImageAugmenter,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+    read_image,
+)
+from skvision.export import export_model
+
+SIZE = 32, 36
+ENDINGS = {"onnx": ".onnx", "tflite": ".tflite", "keras": ".keras", "saved_model": ""}
+TWO = np.tile(np.array(["cat", "dög"], dtype=object), 12)
+THREE = np.tile([3, 5, 9], 8)
+
+
+def encoder(**parameters):
+    """Return an encoder with few layers, which is exported quickly."""
+    defaults = {"weights": None, "image_size": SIZE, "layer": "block2_pool"}
+    return VGG16BottleneckTransformer(**defaults | parameters)
+
+
+def pipeline(*steps, **parameters):
+    return make_pipeline(encoder(**parameters), *steps)
+
+
+def dense_head(**parameters):
+    return DenseHeadClassifier(epochs=3, random_state=0, **parameters)
+
+
+# Name -> (estimator, y), for images of the network's size.
+CASES = {
+    "linear": (
+        pipeline(
+            StandardScaler(),
+            PCA(6, whiten=True),
+            LogisticRegression(),
+            flip_average=True,
+        ),
+        THREE,
+    ),
+    "dense": (
+        pipeline(
+            MinMaxScaler(),
+            dense_head(hidden_units=(8,)),
+            pooling=None,
+            normalization="l2",
+            preprocessing="rescale",
+        ),
+        TWO,
+    ),
+    "scratch": (
+        ScratchCNNClassifier(
+            image_size=SIZE,
+            filters=(8, 8),
+            epochs=2,
+            augmenter=ImageAugmenter(horizontal_flip=True),
+            random_state=0,
+        ),
+        TWO,
+    ),
+    "fine-tuned": (
+        FineTunedVGGClassifier(
+            weights=None, image_size=SIZE, epochs=1, hidden_units=(8,), random_state=0
+        ),
+        THREE,
+    ),
+    "discriminant": (pipeline(LinearDiscriminantAnalysis(), pooling="max"), TWO),
+    "search": (
+        GridSearchCV(
+            pipeline(RandomForestClassifier(random_state=0), normalization=None),
+            {"randomforestclassifier__n_estimators": [5, 8]},
+            cv=2,
+        ),
+        THREE,
+    ),
+    "calibrated": (CalibratedClassifierCV(pipeline(LogisticRegression()), cv=2), TWO),
+    "calibrated-step": (
+        pipeline(CalibratedClassifierCV(SVC(), ensemble=False, cv=2)),
+        THREE,
+    ),
+    "threshold": (
+        FixedThresholdClassifier(
+            pipeline(LogisticRegression()), threshold=0.52, pos_label="cat"
+        ),
+        TWO,
+    ),
+    "threshold-step": (pipeline(TunedThresholdClassifierCV(GaussianNB(), cv=2)), TWO),
+}
+LAYERS = "linear", "dense", "scratch", "threshold", "discriminant"
+SLOW = "fine-tuned", "search", "calibrated", "calibrated-step", "threshold-step"
+
+
+def cases(names, formats):
+    return [pytest.param(n, f, id=f"{n}-{f}") for n in names for f in formats]
+
+
+@pytest.fixture(scope="module")
+def images():
+    """24 images; those of the first class of `TWO` are darker."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (24, 8, 9, 3), dtype=np.uint8)
+    images = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    images[::2] //= 2
+    return images
+
+
+@pytest.fixture(scope="module")
+def fitted(images):
+    """Function that returns a fitted estimator of `CASES`, each fitted once."""
+    estimators = {}
+
+    def get(name):
+        if name not in estimators:
+            estimator, y = CASES[name]
+            estimators[name] = estimator.fit(images, y)
+        return estimators[name]
+
+    return get
+
+
+def run_onnx(path, images):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"images": images}), strict=True))
+
+
+def run_tflite(path, images):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    return litert.Interpreter(str(path)).get_signature_runner()(images=images)
+
+
+def run_keras(path, images):
+    import keras
+
+    return keras.models.load_model(path).predict(images, verbose=0)
+
+
+def run_saved_model(path, images):
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    outputs = {k: v.numpy() for k, v in serve(images=tf.constant(images)).items()}
+    if outputs.get("label", images).dtype == object:
+        outputs["label"] = [label.decode() for label in outputs["label"]]
+    return outputs
+
+
+def need(format):
+    if format == "onnx":
+        for name in ("onnx", "onnxruntime", "skl2onnx", "tf2onnx"):
+            pytest.importorskip(name)
+
+
+def exported(estimator, folder, format, **parameters):
+    """Export to a file and return its path as str."""
+    need(format)
+    return export_model(estimator, folder / f"model{ENDINGS[format]}", **parameters)
+
+
+def metadata(path, format):
+    """Return the metadata of an exported model."""
+    if format == "onnx":
+        import onnx
+
+        model = onnx.load(path)
+        return json.loads({p.key: p.value for p in model.metadata_props}["skvision"])
+    extra = Path(path, "assets.extra", "skvision.json")
+    file = extra if format == "saved_model" else Path(f"{path}.json")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def check(estimator, path, format, images, tolerance=1e-4):
+    """Compare an exported model with the estimator, also for a single image."""
+    run = globals()[f"run_{format}"]
+    outputs = run(path, images)
+    expected = estimator.predict_proba(images)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=tolerance)
+    labels = np.asarray(outputs["label"])
+    if format in ("keras", "tflite"):
+        labels = np.array(metadata(path, format)["classes"])[labels]
+    assert labels.tolist() == estimator.predict(images).tolist()
+    one = run(path, images[:1])["probabilities"]
+    np.testing.assert_allclose(one, expected[:1], atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "name, format",
+    [
+        *cases(["linear"], ENDINGS),
+        *cases(["dense"], ["tflite"]),
+        *cases(["scratch"], ["onnx"]),
+        *cases(["threshold"], ["keras"]),
+        *cases(["threshold-step"], ["onnx"]),
+    ],
+)
+def test_agrees_with_the_estimator(name, format, fitted, images, tmp_path):
+    path = exported(fitted(name), tmp_path, format)
+    check(fitted(name), path, format, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, format", [*cases(LAYERS, ENDINGS), *cases(SLOW, ["onnx"])]
+)
+def test_all_agree_with_the_estimator(name, format, fitted, images, tmp_path):
+    path = exported(fitted(name), tmp_path, format)
+    check(fitted(name), path, format, images)
+
+
+RUN_ALONE = """
+import importlib.abc, sys
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ImportError(name + " is blocked")
+sys.meta_path.insert(0, Blocker())
+import numpy as np
+images = np.load("images.npy")
+{run}
+np.savez("outputs.npz", label=outputs["label"], probabilities=outputs["probabilities"])
+"""
+# Format -> (modules that its runtime does not need, code that runs it).
+ALONE = {
+    "onnx": (
+        ["skvision", "sklearn", "tensorflow", "keras", "skl2onnx", "tf2onnx", "onnx"],
+        """
+import onnxruntime
+session = onnxruntime.InferenceSession("model.onnx")
+names = [output.name for output in session.get_outputs()]
+outputs = dict(zip(names, session.run(None, {"images": images})))
+outputs["label"] = outputs["label"].astype(str)
+""",
+    ),
+    "tflite": (
+        ["skvision", "sklearn", "tensorflow", "keras"],
+        """
+from ai_edge_litert.interpreter import Interpreter
+outputs = Interpreter("model.tflite").get_signature_runner()(images=images)
+""",
+    ),
+    "keras": (
+        ["skvision", "sklearn"],
+        """
+import keras
+outputs = keras.models.load_model("model.keras").predict(images, verbose=0)
+""",
+    ),
+    "saved_model": (
+        ["skvision", "sklearn"],
+        """
+import tensorflow as tf
+serve = tf.saved_model.load("model").signatures["serving_default"]
+outputs = {k: v.numpy() for k, v in serve(images=tf.constant(images)).items()}
+outputs["label"] = [label.decode() for label in outputs["label"]]
+""",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ENDINGS)
+def test_runs_without_skvision(format, fitted, images, tmp_path):
+    if format == "tflite":
+        pytest.importorskip("ai_edge_litert")
+    exported(fitted("dense"), tmp_path, format)
+    np.save(tmp_path / "images.npy", images)
+    blocked, run = ALONE[format]
+    code = RUN_ALONE.replace("{blocked}", repr(set(blocked))).replace("{run}", run)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    outputs = np.load(tmp_path / "outputs.npz")
+    expected = fitted("dense").predict_proba(images)
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-4)
+    labels = outputs["label"]
+    if labels.dtype.kind == "i":
+        labels = fitted("dense").classes_[labels]
+    assert labels.tolist() == fitted("dense").predict(images).tolist()
+
+
+LEAVES_NO_TRACE = """
+import logging, os
+import numpy as np
+from skvision import ScratchCNNClassifier
+from skvision.export import export_model
+images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype="uint8")
+model = ScratchCNNClassifier(image_size=(16, 16), filters=(4,), epochs=1)
+model.fit(images, [0, 1, 0, 1])
+before = dict(os.environ), logging.root.handlers[:], logging.root.level
+for name in ("model.onnx", "model.tflite", "model.keras", "model"):
+    export_model(model, name)
+assert before == (dict(os.environ), logging.root.handlers, logging.root.level)
+"""
+
+
+@pytest.mark.slow
+def test_is_quiet_and_leaves_the_process_as_it_was(tmp_path):
+    need("onnx")
+    command = [sys.executable, "-W", "ignore", "-c", LEAVES_NO_TRACE]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_resizing_is_that_of_the_estimator(images, tmp_path):
+    estimator = pipeline(LogisticRegression(), pooling=None).fit(images, TWO)
+    path = exported(estimator, tmp_path, "onnx", image_size="any")
+    rng = np.random.default_rng(0)
+    for size in [(101, 67), (20, 90), SIZE]:
+        other = rng.integers(0, 256, (3, *size, 3), dtype=np.uint8)
+        outputs = run_onnx(path, other)
+        expected = estimator.predict_proba(other)
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=2e-3)
+        assert outputs["label"].tolist() == estimator.predict(other).tolist()
+    properties = metadata(path, "onnx")
+    assert properties["image_size"] is None
+    assert properties["network_image_size"] == list(SIZE)
+
+
+@pytest.mark.parametrize("interpolation, error", [("bilinear", 1), ("bicubic", 4)])
+def test_resized_pixels_are_those_of_pillow(interpolation, error):
+    need("onnx")
+    from onnxruntime import InferenceSession
+
+    from skvision._images.resize import ImageSettings
+    from skvision.export._onnx_graph import finish, resizing
+
+    model = resizing(ImageSettings(SIZE, interpolation))
+    finish(model, "{}")
+    session = InferenceSession(model.SerializeToString())
+    rng = np.random.default_rng(0)
+    for size in [(101, 67), (20, 90), (32, 70)]:
+        images = rng.integers(0, 256, (2, *size, 3), dtype=np.uint8)
+        (resized,) = session.run(None, {"images": images})
+        for image, actual in zip(images, resized, strict=True):
+            expected = read_image(image, image_size=SIZE, interpolation=interpolation)
+            assert np.abs(actual.astype(int) - expected).max() <= error
+
+
+@pytest.mark.parametrize("format", ["onnx", "keras"])
+def test_metadata_and_no_classes(format, fitted, images, tmp_path):
+    estimator = fitted("linear")
+    found = metadata(exported(estimator, tmp_path, format), format)
+    assert found["classes"] == [3, 5, 9]
+    assert found["image_size"] == list(SIZE)
+    assert found["interpolation"] == "bilinear"
+    assert found["resize_mode"] == "stretch"
+    assert found["weights"] == {"origin": "random", "license": None}
+    assert {"skvision", "keras", "scikit-learn"} <= found["versions"].keys()
+    path = exported(estimator, tmp_path, format, classes=False)
+    outputs = globals()[f"run_{format}"](path, images)
+    assert list(outputs) == ["probabilities"]
+    assert metadata(path, format)["classes"] is None
+
+
+def test_licence_of_the_imagenet_weights():
+    from skvision.export._metadata import describe
+    from skvision.export._parts import Parts
+
+    parts = Parts(encoder(weights="imagenet"), None, np.array(["cat", "dog"]))
+    assert "CC BY 4.0" in describe(parts, "fixed", True)["weights"]["license"]
+
+
+def fit_features(*steps, y=TWO, **parameters):
+    """Return a function that fits a pipeline to images."""
+    return lambda images: pipeline(*steps, **parameters).fit(images, y)
+
+
+REFUSED = {
+    "regressor": (fit_features(RidgeCV(), y=THREE), {}, "RidgeCV|a regressor"),
+    "no probabilities": (
+        fit_features(RidgeClassifier()),
+        {},
+        "RidgeClassifier, has no method 'predict_proba'.*CalibratedClassifierCV",
+    ),
+    "no classifier": (
+        lambda images: make_pipeline(encoder()).fit(images),
+        {},
+        "has no classifier. Expected",
+    ),
+    "transformer": (
+        fit_features(StandardScaler()),
+        {},
+        "last step of the pipeline, StandardScaler, is no classifier. Expected",
+    ),
+    "forest in layers": (
+        fit_features(RandomForestClassifier(2)),
+        {"format": "keras"},
+        "RandomForestClassifier.*format of Keras.*ONNX",
+    ),
+    "function in layers": (
+        fit_features(FunctionTransformer(np.sqrt), LogisticRegression()),
+        {"format": "tflite"},
+        "step before it, cannot be exported to LiteRT",
+    ),
+    "function": (
+        fit_features(FunctionTransformer(np.cos), LogisticRegression()),
+        {"format": "onnx"},
+        "skl2onnx cannot convert LogisticRegression, or a step before it",
+    ),
+    "wrong conversion": (
+        fit_features(
+            CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2)
+        ),
+        {"format": "onnx"},
+        "does not convert CalibratedClassifierCV.*correctly.*method='sigmoid'",
+    ),
+    "labels": (
+        fit_features(LogisticRegression(), y=TWO == "cat"),
+        {},
+        r"strings or integers.*\[False, True\].*classes=False",
+    ),
+    "columns": (
+        lambda images: make_pipeline(
+            ColumnTransformer([("image", "passthrough", [0, 1])]), LogisticRegression()
+        ).fit(images[:, 0, 0], TWO),
+        {},
+        "ColumnTransformer.*must be images",
+    ),
+    "features": (
+        lambda images: dense_head().fit(np.eye(24, 3), TWO),
+        {},
+        "DenseHeadClassifier cannot be exported. Expected .*pipeline",
+    ),
+    "search without refit": (
+        lambda images: GridSearchCV(
+            pipeline(LogisticRegression()), {}, cv=2, refit=False
+        ).fit(images, TWO),
+        {},
+        "refit=False.*refit=True",
+    ),
+    "size of another format": (
+        fit_features(LogisticRegression()),
+        {"format": "keras", "image_size": "any"},
+        "image_size='any'.*format='onnx'",
+    ),
+    "crop": (
+        fit_features(LogisticRegression(), resize_mode="crop"),
+        {"format": "onnx", "image_size": "any"},
+        "resize_mode='stretch'.*resize_mode='crop'",
+    ),
+    "nearest": (
+        fit_features(LogisticRegression(), interpolation="nearest"),
+        {"format": "onnx", "image_size": "any"},
+        "interpolation='bilinear' or 'bicubic'.*'nearest'",
+    ),
+    "image_size": (
+        fit_features(LogisticRegression()),
+        {"image_size": (32, 32)},
+        "'image_size' parameter must be one of 'fixed', 'any'",
+    ),
+    "format": (
+        fit_features(LogisticRegression()),
+        {"format": "pdf"},
+        "'format' parameter must be one of 'onnx', 'tflite'",
+    ),
+    "classes": (
+        fit_features(LogisticRegression()),
+        {"classes": ["a", "b"]},
+        "'classes' parameter must be True or False",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name, images, tmp_path):
+    fit, parameters, message = REFUSED[name]
+    need(parameters.get("format"))
+    path = tmp_path / "model.keras"
+    path.write_text("previous")
+    estimator = fit(images)
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        export_model(estimator, path, **parameters)
+    assert path.read_text() == "previous"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unfitted_estimator_and_wrong_paths(fitted, tmp_path):
+    with pytest.raises(NotFittedError, match="not fitted"):
+        export_model(pipeline(LogisticRegression()), tmp_path / "model.onnx")
+    with pytest.raises(ValueError, match=r"ending of path='model\.pdf'.*'\.onnx'"):
+        export_model(fitted("linear"), "model.pdf")
+    with pytest.raises(FileNotFoundError, match=r"folder of path=.*does not exist"):
+        export_model(fitted("linear"), tmp_path / "missing" / "model.onnx")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        export_model(fitted("linear"), tmp_path, format="onnx")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    with pytest.raises(FileExistsError, match="not a SavedModel"):
+        export_model(fitted("linear"), tmp_path / "photos")
+    assert (tmp_path / "photos" / "cat.jpg").exists()
+
+
+def test_replaces_a_saved_model(fitted, images, tmp_path):
+    path = exported(fitted("linear"), tmp_path, "saved_model")
+    Path(path, "old").touch()
+    assert exported(fitted("linear"), tmp_path, "saved_model") == path
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
+    assert not Path(path, "old").exists()
+
+
+def test_network_that_tf2onnx_cannot_convert(fitted, monkeypatch, tmp_path):
+    need("onnx")
+    from skvision.export import _onnx
+
+    def fail(*arguments, **parameters):
+        raise NotImplementedError("unknown operator")
+
+    monkeypatch.setattr(_onnx.tf2onnx.convert, "from_function", fail)
+    with pytest.raises(ValueError, match=r"tf2onnx cannot convert .*unknown operator"):
+        export_model(fitted("linear"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("library", ["onnx", "tf2onnx"])
+def test_missing_library(library, fitted, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ImportError, match=r"scikit-vision\[export\]"):
+        export_model(fitted("linear"), tmp_path / "model.onnx")
