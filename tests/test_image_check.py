@@ -347,9 +347,6 @@ def test_missing_libraries(pixels, monkeypatch, library, method):
     [
         ({"X": "photo.jpg"}, "a single path: wrap it in a list"),
         ({"X_val": "photo.jpg"}, r"X_val is of type str, a single path: wrap it"),
-            {"X_val": "photo.jpg"},
-            r"X_val is of type str, a single path: wrap it in a list",
-        ),
         ({"y": ["a"]}, "y has 1 label, but X has 3 images"),
         ({"y": np.zeros((3, 2))}, r"y must have shape \(n_images,\).*\(3, 2\)"),
         ({"y_val": ["a"]}, "y_val was given without X_val"),
