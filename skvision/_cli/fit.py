@@ -77,8 +77,9 @@ def check_known(bunch, classes, owner):
 
 
 def _check_complete(model):
-    """Classifiers end the training at Ctrl-C, with the weights of the last epoch."""
+    """Raise KeyboardInterrupt again: after it, a classifier is as in its last epoch."""
     if hasattr(model, "n_iter_") and model.n_iter_ < model.epochs:
+        say("No model was written, because the training is not complete.")
         raise KeyboardInterrupt
 
 

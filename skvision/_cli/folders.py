@@ -23,7 +23,7 @@ def load_parts(folder):
 def load_for_evaluation(folder):
     """Return the validation images, or those of the whole folder if it has no parts."""
     train, validation = load_parts(folder)
-    if validation is None and os.path.basename(train.folder) == _TRAIN:
+    if validation is None and train.folder != expand_path(folder, "FOLDER"):
         raise ValueError(
             f"{folder!r} contains {_TRAIN!r} and no {_VALIDATION!r}. Pass the folder "
             f"of the images to evaluate; {train.folder!r} if these are really meant."

@@ -21,7 +21,7 @@ def make_model(approach, backbone, class_weight):
     """Return an unfitted classifier of images."""
     if approach == "scratch":
         # As in Chollet (2016), but without mirroring: that would confuse letters.
-        augmenter = skvision.ImageAugmenter(shear_range=np.rad2deg(0.2), zoom_range=0.2)
+        augmenter = skvision.ImageAugmenter(shear_range=11.5, zoom_range=0.2)
         return skvision.ScratchCNNClassifier(
             augmenter=augmenter, class_weight=class_weight, random_state=_SEED
         )
