@@ -8,8 +8,8 @@ from skvision._cli.models import (
     check_output,
     class_names,
     classify,
-    count_trained_on,
     load_model,
+    print_if_trained_on,
 )
 from skvision._cli.parser import UsageError
 from skvision._cli.scores import report
@@ -29,12 +29,7 @@ def run(args):
     check_known(bunch, classes, "the images of the model")
     say(f"Evaluating on {len(bunch.data)} images in {bunch.folder}")
     y_pred, proba = classify(model, bunch.data)
-    n_known = count_trained_on(model, bunch.data)
-    if n_known:
-        print(
-            f"The model was trained on {n_known} of these {len(bunch.data)} images: "
-            "the accuracy is too high. Use others."
-        )
+    print_if_trained_on(model, bunch.data)
     print(report(bunch.target, y_pred, classes))
     if args.worst is not None:
         _draw(bunch, y_pred, proba, classes, worst)

@@ -9,7 +9,10 @@ from skvision._cli.folders import load_parts
 from skvision._cli.models import (
     check_output,
     classify,
+    describe,
     make_model,
+    print_if_copies,
+    print_if_trained_on,
     save_model,
     set_verbose,
 )
@@ -31,7 +34,7 @@ def run(args):
     class_weight = "balanced" if args.balanced else None
     model = make_model(args.approach, args.backbone, class_weight)
     say(f"Training on {len(X)} images in {train.folder}, classes: {_names(train)}")
-    say(f"Model: {' '.join(str(model).split())}")
+    say(f"Model: {describe(model)}")
     set_verbose(model, 0 if args.quiet else 1)
     model.fit(X, y)
     _check_complete(model)
@@ -39,6 +42,7 @@ def run(args):
         y_pred, _ = classify(model, validation.data)
     save_model(model, X, path)
     if validation is not None:
+        print_if_trained_on(model, validation.data)
         print(accuracy_line(validation.target, y_pred, "validation accuracy"))
     elif args.approach == "features":
         _cross_validate(model, X, y)
@@ -91,6 +95,7 @@ def _cross_validate(model, X, y):
         return
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=0)
     y_pred = cross_val_predict(model, X, y, cv=folds)
+    print_if_copies(model, X)
     name = f"accuracy in {n_folds}-fold cross-validation"
     print(accuracy_line(y, y_pred, name))
 

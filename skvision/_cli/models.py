@@ -13,8 +13,6 @@ from skvision._utils.files import expand_path, replacing
 from skvision.datasets import get_data_home
 
 _SEED = 0
-# Attribute of saved models: digests of the images that they were trained on.
-_DIGESTS = "training_image_digests_"
 
 
 def make_model(approach, backbone, class_weight):
@@ -59,6 +57,14 @@ def _features_folder():
     return os.path.join(os.path.abspath(get_data_home()), "features")
 
 
+def describe(model):
+    """Return a short description of a model that `make_model` made."""
+    if not isinstance(model, Pipeline):
+        return type(model).__name__
+    backbone = getattr(model[0], "backbone", "VGG16")
+    return f"logistic regression on features of {backbone}"
+
+
 def check_output(path):
     """Return the path of a file to be written, or raise an error at once."""
     path = os.path.abspath(expand_path(path, "the output"))
@@ -74,7 +80,8 @@ def check_output(path):
 
 def save_model(model, X, path):
     """Write a fitted model, with the digests of its training images, to a file."""
-    setattr(model, _DIGESTS, sorted(set(_digests(X))))
+    # Pickles of all estimators contain their attributes, `clone` leaves them out.
+    model.training_image_digests_ = sorted(set(_digests(X)))
     set_verbose(model, 0)
     with replacing(path) as file:
         joblib.dump(model, file)
@@ -91,7 +98,7 @@ def load_model(path, *, quiet=True):
                 f"Cannot load {path!r} ({type(error).__name__}: {error}). Expected a "
                 "file that `skvision fit` or joblib.dump wrote."
             ) from error
-    if not hasattr(model, "predict") or not hasattr(model, "classes_"):
+    if not all(hasattr(model, name) for name in ("get_params", "predict", "classes_")):
         raise ValueError(
             f"{path!r} contains an object of type {type(model).__name__}, and not a "
             "fitted classifier of images. Expected a file of `skvision fit`."
@@ -123,10 +130,25 @@ def _parts(model):
     return [part for part in parts if _is_ours(part)]
 
 
-def count_trained_on(model, X):
-    """Return how many images have the content of images that `model` was fitted to."""
-    known = set(getattr(model, _DIGESTS, []))
-    return sum(digest in known for digest in _digests(X)) if known else 0
+def print_if_trained_on(model, X):
+    """Print how many images have the content of images that `model` was fitted to."""
+    known = set(getattr(model, "training_image_digests_", []))
+    n_known = sum(digest in known for digest in _digests(X)) if known else 0
+    if n_known:
+        print(
+            f"The model was trained on {n_known} of these {len(X)} images (same "
+            "content), so this accuracy is too high:"
+        )
+
+
+def print_if_copies(model, X):
+    """Print how many training images have the content of another one."""
+    n_copies = len(X) - len(model.training_image_digests_)
+    if n_copies:
+        print(
+            f"{n_copies} of these {len(X)} images are copies of others, so this "
+            "accuracy is too high (`skvision check` lists them):"
+        )
 
 
 def _digests(X):
