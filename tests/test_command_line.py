@@ -140,6 +140,19 @@ def test_evaluate_counts_images_of_the_training(home, run, tmp_path):
     assert "trained on" not in run("evaluate", home / "model", home / "data")
 
 
+def test_parts_and_classes_of_the_same_name(home, run, tmp_path):
+    parts = shutil.copytree(home / "data", tmp_path / "parts")
+    run("check", parts)
+    assert "Not used" not in run.stderr
+    shutil.move(parts / "validation", parts / "val")
+    assert run("check", parts).startswith("X: 40 images")
+    assert "Not used: the folders ['val']" in run.stderr
+    for name in ("train", "bus"):  # two classes
+        shutil.copytree(home / "data/train/3", tmp_path / "vehicles" / name)
+    output = run("check", tmp_path / "vehicles", status=1)
+    assert output.startswith("X: 8 images in 2 classes")
+
+
 def test_fit_counts_copies(home, run, tmp_path):
     train = shutil.copytree(home / "data/train", tmp_path / "data/train")
     source = next((train / "0").iterdir())

@@ -1,9 +1,12 @@
 """Folders of images: training and validation, or one folder for both."""
 
 import os
+from collections import Counter
 
+from skvision._cli.texts import say
 from skvision._utils.files import expand_path
 from skvision.datasets import load_image_files
+from skvision.datasets._walk import visible_entries
 
 _TRAIN, _VALIDATION = "train", "validation"
 
@@ -15,8 +18,11 @@ def load_parts(folder):
     """
     folder = expand_path(folder, "FOLDER")
     train, validation = (os.path.join(folder, name) for name in (_TRAIN, _VALIDATION))
-    if not _has_folders(train):
-        return _load(folder), None
+    if not os.path.isdir(train) or not _folders(train):
+        return _load(folder), None  # a class may be named 'train' as well
+    unused = [name for name in _folders(folder) if name not in (_TRAIN, _VALIDATION)]
+    if unused:
+        say(f"Not used: the folders {unused} in {folder!r}")
     return _load(train), _load(validation) if os.path.isdir(validation) else None
 
 
@@ -31,14 +37,9 @@ def load_for_evaluation(folder):
     return train if validation is None else validation
 
 
-def _has_folders(folder):
-    """Return whether there are folders in it: a class may be named 'train' as well."""
-    if not os.path.isdir(folder):
-        return False
-    with os.scandir(folder) as entries:
-        return any(
-            entry.is_dir() and not entry.name.startswith(".") for entry in entries
-        )
+def _folders(folder):
+    """Return the names of the folders in it."""
+    return [name for name, is_folder in visible_entries(folder, Counter()) if is_folder]
 
 
 def _load(folder):

@@ -40,8 +40,9 @@ _FIT = """\
 Train a classifier, and write it to MODEL.
 
 If FOLDER contains `train`, that is used for training. The model is then evaluated on
-FOLDER/validation, if it exists. Otherwise all images are used for training, and the
-accuracy is estimated by 5-fold cross-validation (approach `features` only).
+FOLDER/validation, if it exists; other folders beside it are not used. Otherwise all
+images are used for training, and the accuracy is estimated by 5-fold cross-validation
+(approach `features` only).
 
 Features of images are computed once, and stored in the folder `features` of
 $SKVISION_DATA (default: ~/skvision_data): fitting again with more photos is fast.
@@ -78,8 +79,8 @@ Classify images: one line for each, with path, label and probability.
 An image that cannot be read has neither label nor probability, and the exit status is
 then 1; the other images are classified.
 
-{_LOADING} For models from or for others, use
-ONNX, which contains no code: `skvision export MODEL model.onnx`, run by ONNX Runtime.
+{_LOADING} To exchange models with others, use ONNX, which contains no code:
+`skvision export MODEL model.onnx`, and ONNX Runtime to predict.
 """
 
 _EXPORT = f"""\
