@@ -1,5 +1,6 @@
 """Tests of `ImageEncoder`; those of the base it shares are in `test_bottleneck.py`."""
 
+import contextlib
 import importlib
 import pickle
 import random
@@ -16,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 from skvision import ImageEncoder, VGG16BottleneckTransformer, list_backbones
 from skvision._backbones.table import BACKBONES
-from skvision._nets import backbones
+from skvision._nets import arithmetic, backbones
 
 LITE0 = "EfficientNetLite0"
 
@@ -51,7 +52,7 @@ FAMILIES = [
 ]
 
 
-def kept_random_weights(name, size):
+def keras_network(name, size):
     """Return Keras' own network with the weights of ``weights=None``."""
     backbone = BACKBONES[name]
     model = getattr(keras.applications, name)(
@@ -65,12 +66,8 @@ def kept_random_weights(name, size):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_features_are_those_of_keras_with_its_preprocessing(name, images):
     size = images.shape[1:3]
-    model = kept_random_weights(name, size)
-    module = importlib.import_module(
-        f"keras.applications.{BACKBONES[name].module}"
-        if BACKBONES[name].module != "resnet"
-        else "keras.applications.resnet"
-    )
+    model = keras_network(name, size)
+    module = importlib.import_module(f"keras.applications.{BACKBONES[name].module}")
     inputs = module.preprocess_input(images.astype("float32"))
     if name == "ConvNeXtTiny":  # what follows the last feature map is its pooling
         model = keras.Model(model.input, model.layers[-2].output)
@@ -85,10 +82,9 @@ def test_features_are_those_of_keras_with_its_preprocessing(name, images):
     assert_allclose(
         flat, expected.reshape(len(images), -1), rtol=0, atol=1e-5 * expected.max()
     )
-    half = encoder.set_params(pooling="avg", compute_dtype="auto")
-    assert half.fit_transform(images).shape == features.shape
 
 
+@pytest.mark.slow
 def test_default_layer_of_each_network_is_the_last_feature_map():
     # Without building all of them, which takes minutes: the smallest of each module.
     smallest = {}
@@ -155,11 +151,17 @@ def test_signed_features_keep_their_sign(images):
     assert_allclose(np.linalg.norm(powered, axis=1), 5, rtol=1e-5)
 
 
-def test_random_weights_distinguish_images_and_are_the_same_in_every_process(images):
+def test_random_weights_distinguish_images_and_touch_no_global_state(images):
+    backbones._traced_extractor.cache_clear()
+    backbones._inference_network.cache_clear()
     state = random.getstate()
     features = small().transform(images)
     assert random.getstate() == state
     assert len(np.unique(features.round(3), axis=0)) == len(images)
+
+
+@pytest.mark.slow
+def test_random_weights_are_the_same_in_every_process(images):
     code = (
         "import sys, numpy, pickle; encoder, images = pickle.load(sys.stdin.buffer);"
         "sys.stdout.buffer.write(encoder.transform(images).tobytes())"
@@ -167,27 +169,18 @@ def test_random_weights_distinguish_images_and_are_the_same_in_every_process(ima
     sent = pickle.dumps((small(), images))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, input=sent, capture_output=True, check=True)
-    assert done.stdout == features.tobytes()
+    assert done.stdout == small().transform(images).tobytes()
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(images):
-    expected = small().transform(images)
-    with pytest.warns(match="slow here") if _is_slow() else _nothing():
-        half = small(compute_dtype="bfloat16").transform(images)
+    expected = raw().transform(images)
+    is_slow = not arithmetic._has_bfloat16()
+    warns = pytest.warns(match="slow here") if is_slow else contextlib.nullcontext()
+    with warns:
+        half = raw(compute_dtype="bfloat16").transform(images)
     assert not np.array_equal(half, expected)
     assert_allclose(half, expected, atol=0.05 * expected.max())
-
-
-def _is_slow():
-    from skvision._nets import arithmetic
-
-    return not arithmetic._has_bfloat16()
-
-
-def _nothing():
-    import contextlib
-
-    return contextlib.nullcontext()
 
 
 def test_stored_features_need_no_network(images, tmp_path, monkeypatch):
@@ -235,9 +228,11 @@ def test_errors(parameters, message):
         small(**parameters).fit(["a.png"])
 
 
-def test_layers_without_a_feature_map_are_refused(images):
+def test_layers_without_a_feature_map_are_refused():
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D(name="pool")(inputs)
     with pytest.raises(ValueError, match="whose output is not a feature map"):
-        small("MobileNetV3Small", layer="activation_99").fit(images)
+        backbones.find_layer(keras.Model(inputs, pooled), "pool", "tiny")
 
 
 def test_layers_that_keras_numbers_have_one_name_in_every_process(images):

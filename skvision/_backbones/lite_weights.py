@@ -24,6 +24,7 @@ from skvision._backbones.sources import (
     write_to_cache,
 )
 from skvision._backbones.torch_files import read_state_dict
+from skvision._backbones.weights_files import one_line
 
 
 def load_lite(backbone):
@@ -74,8 +75,10 @@ def package_path(backbone):
 def _cached(backbone, path):
     try:
         arrays = read_keras_file(path)
-    except ValueError as error:
-        raise ValueError(f"damaged: {error}") from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except Exception as error:  # a damaged file raises almost anything
+        raise ValueError(f"damaged: {one_line(error)}") from error
     if arrays_digest(arrays) != backbone.weights_digest:
         raise ValueError("damaged: it differs from the ImageNet weights")
     return arrays

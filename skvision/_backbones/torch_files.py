@@ -122,8 +122,9 @@ def _read_storages(stream, keys, tensors):
     storages = {}
     for key in keys:
         size = int.from_bytes(stream.read(8), "little", signed=True)
-        data = stream.read(max(0, size) * dtypes[key].itemsize)
-        storages[key] = np.frombuffer(data, dtypes[key])
-        if size != len(storages[key]):
+        n_bytes = size * dtypes[key].itemsize
+        data = stream.read(max(0, n_bytes))
+        if len(data) != n_bytes:
             raise ValueError("it is truncated")
+        storages[key] = np.frombuffer(data, dtypes[key])
     return storages
