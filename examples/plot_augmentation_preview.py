@@ -60,8 +60,7 @@ display.figure_.suptitle("Settings of Chollet (2016)")
 # %%
 # One transformation at a time
 # ----------------------------
-# One row per parameter. As in Keras 3, ``width_shift_range`` shifts images vertically
-# and ``height_shift_range`` horizontally; see the notes of `ImageAugmenter`.
+# One row per parameter.
 settings = {
     "rotation_range": 40,
     "width_shift_range": 0.2,

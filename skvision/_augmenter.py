@@ -1,7 +1,5 @@
 """Random image transformations, drawn and applied in two separate steps."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -21,18 +19,47 @@ from skvision._utils.validation import (
     Real,
     StrOptions,
     check_image_size,
+    explain_unknown_arguments,
     non_negative,
+    positive_integer,
 )
+
+# Arguments of Keras' ImageDataGenerator that have no equivalent here.
+_NOT_NEEDED = {
+    "rescale": "is not needed: images have values from 0 to 255 here, and the "
+    "estimators scale them themselves",
+    **dict.fromkeys(
+        (
+            "featurewise_center",
+            "featurewise_std_normalization",
+            "samplewise_center",
+            "samplewise_std_normalization",
+            "zca_whitening",
+            "zca_epsilon",
+        ),
+        "does not exist: the estimators scale images themselves. To standardize or "
+        "whiten features, put a StandardScaler or PCA(whiten=True) after a "
+        "VGG16BottleneckTransformer",
+    ),
+    "preprocessing_function": "does not exist: the estimators preprocess images "
+    "themselves. Apply a function of your own to the images before, and pass an array",
+    "validation_split": "does not exist: split with "
+    "sklearn.model_selection.train_test_split, or use 'early_stopping' and "
+    "'validation_fraction' of the classifiers",
+    "data_format": "is not needed: images always have the shape (height, width, 3)",
+    "interpolation_order": "does not exist: interpolation is always bilinear (order 1)",
+    "dtype": "is not needed: results are always float32",
+}
 
 
 class ImageAugmenter(SavedWithVersions, BaseEstimator):
     """Random image transformations for data augmentation.
 
     Names, units and meaning of the parameters are those of Keras'
-    `ImageDataGenerator` [1]_, so its arguments can be copied. The same transformation
-    of the same image gives the same pixels, several times as fast. Rotation, shift,
-    shear, zoom and flips are composed into a single affine transformation, so each
-    image is sampled only once.
+    `ImageDataGenerator` [1]_, so its arguments can be copied; an argument that is not
+    needed here raises a TypeError that says what replaces it. Rotation, shift, shear,
+    zoom and flips are composed into a single affine transformation, so each image is
+    sampled only once, several times as fast.
 
     Parameters
     ----------
@@ -40,11 +67,11 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         Maximum rotation angle, in degrees, in either direction.
 
     width_shift_range, height_shift_range : float, int or array-like, default=0.0
-        Maximum shift, in either direction. A float below 1 is a fraction of the image
-        width or height, any other float is a number of pixels. An int `n` allows all
-        integer shifts from ``-n + 1`` to ``n - 1`` pixels. An array-like lists the
-        shifts to choose from, in either direction; they are fractions if all are
-        below 1.
+        Maximum shift to the left and right, and up and down. A float below 1 is a
+        fraction of the image width or height, any other float a number of pixels. An
+        int `n` allows all integer shifts from ``-n + 1`` to ``n - 1`` pixels. An
+        array-like lists the shifts to choose from, in either direction; they are
+        fractions if all are below 1.
 
     brightness_range : pair of float or None, default=None
         Minimum and maximum brightness factor. The image is truncated to whole grey
@@ -78,10 +105,12 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
 
     Notes
     -----
-    To give the same pixels, two quirks of `ImageDataGenerator` in Keras 3 are kept:
-    `height_shift_range` (through `tx`) shifts images horizontally and
-    `width_shift_range` (through `ty`) vertically; and images that are not square are
-    rotated about the centre of the transposed image.
+    The same parameters give the same pixels as `ImageDataGenerator`, apart from two
+    faults of that class in Keras 3 [3]_, which ignores that the coordinates of images
+    are (row, column): `width_shift_range` moves images up and down there,
+    `height_shift_range` left and right, and images that are not square are transformed
+    about another point than their centre. On square images, `apply` is its
+    `apply_transform` with `tx` and `ty` exchanged.
 
     `shear_range` has been in degrees since December 2017. It was in radians in
     Chollet (2016) [2]_, whose value 0.2 is ``np.rad2deg(0.2)``, about 11.5, here.
@@ -96,6 +125,7 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
     .. [2] F. Chollet, "Building powerful image classification models using very little
        data", The Keras Blog, 2016.
        https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html
+    .. [3] https://github.com/tensorflow/tensorflow/issues/82838
 
     Examples
     --------
@@ -129,6 +159,7 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         "vertical_flip": ["boolean"],
     }
 
+    @explain_unknown_arguments(_NOT_NEEDED)
     def __init__(
         self,
         *,
@@ -162,7 +193,8 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         Parameters
         ----------
         images : array-like of shape (n_images, height, width, 3)
-            Values from 0 to 255, uint8 or float.
+            Values from 0 to 255, uint8 or float. Floats that are all below 2, but not
+            all 0, raise a ValueError, because they appear to be scaled to 0 to 1.
         random_state : int, RandomState instance or None, default=None
             Pass an int for reproducible output across multiple calls. The
             transformation of image i does not depend on the number of images.
@@ -194,12 +226,12 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         parameters : dict of str to ndarray of shape (n_images,)
             The values at index i are those that
             `ImageDataGenerator.get_random_transform` returns for one image: `theta`
-            and `shear` in degrees, `tx` and `ty` in pixels, the factors `zx` and `zy`,
-            `flip_horizontal` and `flip_vertical`, and `channel_shift_intensity` and
-            `brightness`, which are None if disabled.
+            and `shear` in degrees, `tx` (along the height) and `ty` (along the width)
+            in pixels, the factors `zx` and `zy`, `flip_horizontal` and `flip_vertical`,
+            and `channel_shift_intensity` and `brightness`, which are None if disabled.
         """
         self._validate_params()
-        if not (isinstance(n_images, Integral) and n_images > 0):
+        if not positive_integer.is_satisfied_by(n_images):
             raise ValueError(f"n_images must be a positive int. Got {n_images!r}.")
         height_and_width = check_image_size(image_size)
         rng = check_random_state(random_state)
@@ -255,7 +287,8 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         Parameters
         ----------
         images : array-like of shape (n_images, height, width, 3)
-            Values from 0 to 255, uint8 or float.
+            Values from 0 to 255, uint8 or float. Floats that are all below 2, but not
+            all 0, raise a ValueError, because they appear to be scaled to 0 to 1.
         parameters : dict of str to array-like of shape (n_images,)
             As returned by `draw`. A single value applies to all images, and missing
             parameters do not change the images.
@@ -323,6 +356,18 @@ class ImageAugmenter(SavedWithVersions, BaseEstimator):
         if save_to_dir is not None:
             write_images(results, files)
         return results
+
+    def _only_flips(self):
+        """Return whether the settings cause no other transformations than flips.
+
+        False for subclasses, which may do anything in `apply`.
+        """
+        ignored = "horizontal_flip", "vertical_flip", "fill_mode", "cval"
+        defaults = ImageAugmenter().get_params()
+        return type(self) is ImageAugmenter and all(
+            name in ignored or np.array_equal(value, defaults[name])
+            for name, value in self.get_params().items()
+        )
 
     def _apply(self, images, parameters):
         """Transform images that have already been checked."""

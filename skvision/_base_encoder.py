@@ -22,6 +22,7 @@ from skvision._nets.arithmetic import (
     effective_dtype,
 )
 from skvision._utils.errors import short_traceback
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     HasMethods,
@@ -144,7 +145,7 @@ class BaseImageEncoder(
         with self._open_store() if self.cache_dir is not None else nullcontext() as s:
             extraction = self._extraction(images, s)
             n_views = len(extraction.views)
-            with closing(extraction.stream()) as stream:
+            with Interruptible(), closing(extraction.stream()) as stream:
                 for indices, view_features in stream:
                     features[indices] += view_features / n_views
         return features
@@ -230,7 +231,13 @@ class BaseImageEncoder(
                 *(backbone, self.weights, digest, layer, self.pooling, preprocessing),
                 *(image_settings.image_size, compute_dtype),
             )
-            return extractor, builders.max_rows_per_pass(self.batch_size)
+            max_rows = builders.max_rows_per_pass(
+                int(self.batch_size),
+                image_settings.image_size,
+                compute_dtype,
+                backbone.relative_cost,
+            )
+            return extractor, max_rows
 
         settings = (
             f"{backbone.name.lower()} v{FEATURES_VERSION} weights={digest} "
@@ -246,7 +253,7 @@ class BaseImageEncoder(
             settings=settings,
             n_features=self._n_features(),
             dtype=np.dtype(self.dtype),
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             store=store,
             label="features",
             verbose=self.verbose,

@@ -177,7 +177,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
 
     cache_dir : str, path or None, default=None
         Folder of the feature store, created if missing; `VGG16BottleneckTransformer`
-        can share it. None uses a temporary folder that is removed at the end of `fit`.
+        can share it. None uses a temporary file that is removed at the end of `fit`.
         Random views are also stored temporarily if `random_state` is None, because no
         other fit could use them.
 
@@ -486,7 +486,9 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             shape=self._activation_shape(),
             augmenter=self.augmenter,
             n_views=self.n_augmented_views,
-            is_seeded=self.random_state is not None,
+            # A subclass may transform images in another way after each definition.
+            is_seeded=self.random_state is not None
+            and type(self.augmenter) is ImageAugmenter,
             indices=np.arange(len(images)),
             max_bytes=self.max_cache_bytes,
         )
@@ -606,10 +608,14 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
             label="head",
             optimizer=optimizer_config("rmsprop", self.head_learning_rate),
             first_epoch=0,
-            epochs=self.head_epochs,
+            epochs=int(self.head_epochs),
             learning_rate_schedule="constant",
             early_stopping=False,
-            checkpoint_key=("head", self.head_epochs, self.head_learning_rate),
+            checkpoint_key=(
+                "head",
+                int(self.head_epochs),
+                float(self.head_learning_rate),
+            ),
         )
 
     def _previous_results(self):

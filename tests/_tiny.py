@@ -1,6 +1,7 @@
 """Minimal image estimators that pass all checks, using only NumPy and Pillow."""
 
 import os
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
@@ -128,10 +129,19 @@ class TinyTransformer(
         return (self._mean_colours(X) - self.mean_) * self.scale
 
 
+def _decoded(image):
+    return Image.open(BytesIO(image)) if isinstance(image, bytes) else image
+
+
 class TinyPixelTransformer(TinyTransformer):
     """Like `TinyTransformer`, but also accepts images in memory."""
 
     def _mean_colours(self, X, reset=False):
+        if isinstance(X, list) and isinstance([*X, 0][0], bytes | np.ndarray):
+            try:
+                X = np.stack([np.asarray(_decoded(image)) for image in X])
+            except Exception as error:
+                raise ValueError("X must contain images.") from error
         if getattr(X, "dtype", None) != np.uint8:
             return super()._mean_colours(X, reset)
         return X.mean(axis=(1, 2)) / 255

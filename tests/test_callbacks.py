@@ -87,6 +87,24 @@ def test_what_is_no_callback_is_an_error(callback, message):
         head(callbacks=[callback]).fit(X, y)
 
 
+def test_methods_of_a_callback_do_not_make_one():
+    class Duck:
+        set_model = set_params = on_epoch_end = lambda self, *args: None
+
+    X, y = data()
+    with pytest.raises(
+        ValueError, match=r"callbacks\[1\] must .* Derive its class from"
+    ):
+        head(callbacks=[Stopper, Duck()]).fit(X, y)
+
+
+def test_scikit_learn_callback_among_those_of_keras():
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
+    X, y = data()
+    with pytest.raises(ValueError, match=r"callbacks\[0\] must .* 'set_callbacks'"):
+        head(callbacks=[callback.ScoringMonitor(scoring="accuracy")]).fit(X, y)
+
+
 def test_class_that_needs_arguments_is_an_error():
     X, y = data()
     with pytest.raises(ValueError, match=r"callbacks\[0\].*without arguments"):

@@ -1,15 +1,19 @@
 """Tests of interruption, divergence and checkpoints."""
 
+import errno
 import os
 import signal
+from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from _heads import data, head
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 from skvision._training import checkpoint
+from skvision._training.loop import TrainingState
 from skvision.exceptions import SkvisionWarning, TrainingDivergedError
 
 
@@ -146,7 +150,9 @@ def test_unwritable_checkpoint_gives_one_warning(tmp_path, monkeypatch):
     X, y = data()
     expected = head().fit(X, y)
     monkeypatch.setattr(checkpoint, "replacing", full)
-    with pytest.warns(SkvisionWarning, match=r"npz' cannot be written.*No space") as w:
+    with pytest.warns(
+        SkvisionWarning, match=r"checkpoint' cannot be written.*No space"
+    ) as w:
         classifier = head(checkpoint_dir=tmp_path).fit(X, y)
     assert len(w) == 1
     assert_array_equal(classifier.predict_proba(X), expected.predict_proba(X))
@@ -182,7 +188,68 @@ def test_checkpoint_errors(tmp_path):
     whole = file.read_bytes()
     for damaged in (b"", whole[:500], b"text"):
         file.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"npz.*cannot be read.*Remove the file"):
+        with pytest.raises(ValueError, match=r"checkpoint.*cannot be read.*Remove"):
             head(checkpoint_dir=tmp_path).fit(X, y)
     with pytest.raises(ValueError, match="'checkpoint_dir' parameter must be a folder"):
         head(checkpoint_dir=file).fit(X, y)
+    with pytest.raises(ValueError, match=r"'checkpoint_dir'.*it is empty"):
+        head(checkpoint_dir="").fit(X, y)
+
+
+def state():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((64, 2), (2,))]
+    history = {"loss": [0.5, 0.25], "accuracy": [0.5, 1.0]}
+    return TrainingState(arrays, None, arrays, history, arrays, (1.0, -0.25), 2)
+
+
+@pytest.mark.parametrize("n_flips", [200, pytest.param(6000, marks=pytest.mark.slow)])
+def test_flipped_byte_never_gives_another_state(tmp_path, n_flips):
+    file = checkpoint.Checkpoint(tmp_path, [b"content"])
+    file.write(state())
+    assert_states_equal(file.read(), vars(state()))
+    whole = Path(file.path).read_bytes()
+    rng = np.random.default_rng(0)
+    for position in rng.integers(0, len(whole), n_flips):
+        damaged = bytearray(whole)
+        damaged[position] ^= rng.integers(1, 256)
+        Path(file.path).write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"'.*\.checkpoint' in 'checkpoint_dir'"):
+            file.read()
+
+
+def assert_states_equal(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, list):
+            for one, other in zip(found[name], value, strict=True):
+                assert_array_equal(one, other, strict=True)
+        else:
+            assert found[name] == value
+
+
+@pytest.mark.parametrize("call", ["read", "write", "remove"])
+def test_folder_without_rights(tmp_path, monkeypatch, call):
+    def refused(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    file = checkpoint.Checkpoint(tmp_path, [b"content"])
+    # The tests may run as root, for whom there are no permissions.
+    monkeypatch.setattr("builtins.open", refused)
+    monkeypatch.setattr(os, "unlink", refused)
+    if call == "read":
+        with pytest.raises(ValueError, match=r"'.*\.checkpoint' .*Permission denied"):
+            file.read()
+        return
+    arguments = [state()] if call == "write" else []
+    with pytest.warns(SkvisionWarning, match=r"'.*\.checkpoint' cannot be") as record:
+        getattr(file, call)(*arguments)
+        getattr(file, call)(*arguments)
+    assert len(record) == 1
+
+
+def test_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert checkpoint.Checkpoint("~/c", []).folder == str(tmp_path / "c")
+    assert (tmp_path / "c").is_dir()

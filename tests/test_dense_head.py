@@ -187,3 +187,12 @@ def test_invalid_data_raise():
         head().fit(X, y, X_val=X[:2], y_val=[0, 7])
     with pytest.raises(ValueError, match=r"early_stopping=True holds out.*has 1\)"):
         head(early_stopping=True).fit(X, [1] + [0] * (len(X) - 1))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_features_that_overflow_raise(fitted_head, method):
+    classifier, X, _ = fitted_head
+    large = X[:5].copy()
+    large[3] = 3e38
+    with pytest.raises(ValueError, match=r"logits of sample 3 of X.*Scale"):
+        getattr(classifier, method)(large)

@@ -36,7 +36,7 @@ bounded = settings(
 @linux
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork with threads
 @pytest.mark.parametrize(
-    "n", [200, pytest.param(5000, marks=pytest.mark.slow)], ids=["short", "long"]
+    "n", [50, pytest.param(5000, marks=pytest.mark.slow)], ids=["short", "long"]
 )
 def test_damaged_files_raise_only_image_read_errors(n):
     from _fuzz import run

@@ -294,3 +294,18 @@ def test_available_weights_are_found_without_reading(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / BACKBONES["ResNet50"].file).touch()
     assert list_backbones().to_frame().available["ResNet50"]
+
+
+# Saliency maps
+
+
+def test_saliency_map_of_any_network(images):
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+    from skvision.plot import SaliencyDisplay
+
+    encoder = small(layer="block3b_add", image_size=(64, 64))
+    model = make_pipeline(encoder, LogisticRegression()).fit(images, ["a", "b", "a"])
+    display = SaliencyDisplay.from_estimator(model, images)
+    saliency = display.saliencies
+    assert saliency.shape == (3, 8, 8)
+    assert (saliency > 0).any(axis=(1, 2)).all()

@@ -1,5 +1,6 @@
 """Tests of saving and loading with several libraries, versions and old files."""
 
+import copy
 import pickle
 import re
 import subprocess
@@ -8,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import joblib
+import keras
 import numpy as np
 import pytest
 from _optional import cloudpickle
@@ -112,6 +114,22 @@ def test_skops_round_trip(model):
     assert set(untrusted) <= set(trusted)
     loaded = sio.loads(data, trusted=untrusted)
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_optimizer_objects_are_saved():
+    sio = pytest.importorskip("skops.io", reason="needs skops")
+    optimizers = keras.optimizers
+    decay = optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    kinds = optimizers.Adam(0.1, clipnorm=1.0), optimizers.SGD(decay, momentum=0.9)
+    for optimizer in kinds:
+        head = DenseHeadClassifier(optimizer=optimizer)
+        by_skops = sio.loads(
+            sio.dumps(head), trusted=["skvision._dense_head.DenseHeadClassifier"]
+        )
+        for loaded in (by_skops, pickle.loads(pickle.dumps(head)), copy.copy(head)):
+            assert type(loaded.optimizer) is type(optimizer)
+            assert loaded.optimizer.get_config() == optimizer.get_config()
+        assert head.optimizer is optimizer
 
 
 def test_pickles_of_unfitted_estimators_are_small():

@@ -1,19 +1,31 @@
+import re
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from _optional import pd
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
 
 from skvision import (
     DenseHeadClassifier,
@@ -45,6 +57,7 @@ CLASSES = ["ant", "bee", "cow"]
 # uncertain.
 PROBA = [[0.9, 0.1, 0.0], [0.2, 0.0, 0.8], [0.4, 0.3, 0.3], [0.25, 0.35, 0.4]]
 Y_TRUE = ["ant", "bee", "bee", "cow"]
+Y_PRED = ["ant", "cow", "ant", "cow"]
 
 
 @pytest.fixture(autouse=True)
@@ -59,13 +72,19 @@ def four(pixels):
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
-    """A classifier that returns `table` for any input."""
+    """A classifier that returns `table` and `pred` for any input."""
 
-    def __init__(self, method="predict_proba", table=PROBA, classes=CLASSES):
+    def __init__(
+        self, method="predict_proba", table=PROBA, pred=Y_PRED, classes=CLASSES
+    ):
         self.method = method
         self.table = table
+        self.pred = pred
         self.classes = classes
         self.classes_ = np.array(classes)
+
+    def predict(self, X):
+        return np.array(self.pred)
 
     def __getattr__(self, name):
         if name == vars(self).get("method"):
@@ -81,6 +100,10 @@ class Fixed(ClassifierMixin, BaseEstimator):
 
 def titles(display):
     return [ax.get_title() for ax in display.axes_]
+
+
+def names(display):
+    return [ax.get_xlabel() for ax in display.axes_]
 
 
 def colors(display):
@@ -205,6 +228,7 @@ class TestAugmentationDisplay:
         frames = [ax.spines["left"].get_visible() for ax in display.axes_]
         assert frames == [True] + [False] * 5
         assert_array_equal(display.images_[0].get_array(), pixels[0])
+        assert names(display) == ["00.png"] + [""] * 5
 
     def test_same_images_as_preview(self, paths):
         expected = self.augmenter.preview(paths[0], n_images=5, random_state=0)
@@ -236,7 +260,8 @@ class TestAugmentationDisplay:
         expected = np.asarray(
             Image.open(paths[0]).resize((30, 24), Image.Resampling.NEAREST)
         )
-        for estimator in (classifier, make_pipeline(classifier)):
+        nested = make_pipeline(make_pipeline(classifier))
+        for estimator in (classifier, nested, GridSearchCV(nested, {})):
             display = AugmentationDisplay.from_estimator(
                 estimator, paths[0], n_images=3, random_state=0
             )
@@ -245,11 +270,15 @@ class TestAugmentationDisplay:
             assert_array_equal(display.images, np.rint(transformed))
 
     def test_errors(self, paths, pixels, tmp_path):
-        with pytest.raises(ValueError, match="ScratchCNNClassifier has no augmenter"):
+        with pytest.raises(ValueError, match="no augmenter in ScratchCNNClassifier"):
             AugmentationDisplay.from_estimator(ScratchCNNClassifier(), paths[0])
-        with pytest.raises(ValueError, match="LogisticRegression has no augmenter"):
-            AugmentationDisplay.from_estimator(LogisticRegression(), paths[0])
-        with pytest.raises(ValueError, match=r"'image' must be a path.*float64"):
+        with pytest.raises(TypeError, match="must be an instance of an estimator"):
+            AugmentationDisplay.from_estimator(ScratchCNNClassifier, paths[0])
+        with pytest.raises(ValueError, match=r"image\[0\] is of type list"):
+            self.display([[1], [2, 3]])
+        with pytest.raises(TypeError, match=r"Got ScratchCNN.*use from_estimator"):
+            AugmentationDisplay.from_augmenter(ScratchCNNClassifier(), paths[0])
+        with pytest.raises(ValueError, match=r"image\[0\] is an array .*float64"):
             self.display(pixels[0] / 255)
         with pytest.raises(ImageReadError, match=r"missing\.png"):
             self.display(tmp_path / "missing.png")
@@ -264,6 +293,62 @@ class TestAugmentationDisplay:
 def features():
     X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     return X, (X[:, 0] > 0).astype(int)
+
+
+@pytest.fixture(scope="module")
+def fitted_heads(features):
+    """Two fitted networks."""
+    head = DenseHeadClassifier(
+        hidden_units=(4,), epochs=3, early_stopping=True, random_state=0
+    )
+    other = DenseHeadClassifier(hidden_units=(), epochs=1, random_state=0)
+    return head.fit(*features), other.fit(*features)
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(pixels):
+    return FineTunedVGGClassifier(
+        weights=None,
+        image_size=(32, 32),
+        hidden_units=(4,),
+        head_epochs=1,
+        epochs=1,
+        early_stopping=True,
+        validation_fraction=0.25,
+        random_state=0,
+    ).fit(pixels, [0, 1] * 12)
+
+
+class Compose:
+    """A function from a classifier to a composite estimator around it, as it is."""
+
+    def __init__(self, id, function):
+        self.id, self.function = id, function
+
+    def __call__(self, classifier):
+        return self.function(FrozenEstimator(classifier))
+
+
+def fixed_threshold(classifier):
+    return FixedThresholdClassifier(
+        classifier, threshold=0.2, response_method="predict_proba"
+    )
+
+
+COMPOSITES = [
+    Compose("pipeline", lambda c: make_pipeline("passthrough", c)),
+    Compose("nested pipelines", lambda c: make_pipeline(make_pipeline(c))),
+    Compose("search", lambda c: GridSearchCV(make_pipeline(c), {}, cv=2)),
+    Compose(
+        "search in a pipeline",
+        lambda c: make_pipeline(GridSearchCV(make_pipeline(c), {}, cv=2)),
+    ),
+    Compose("calibration", lambda c: CalibratedClassifierCV(c, ensemble=False)),
+    Compose("threshold", fixed_threshold),
+    Compose("search of a threshold", lambda c: GridSearchCV(fixed_threshold(c), {})),
+    Compose("threshold of a pipeline", lambda c: fixed_threshold(make_pipeline(c))),
+    Compose("tuned threshold", lambda c: TunedThresholdClassifierCV(c, cv=2)),
+]
 
 
 class TestTrainingHistoryDisplay:
@@ -304,46 +389,75 @@ class TestTrainingHistoryDisplay:
         display = TrainingHistoryDisplay.from_history(HISTORY, line_kw={"marker": "x"})
         assert {line.get_marker() for line in display.lines_.values()} == {"x"}
 
-    def test_from_estimator(self, features):
-        head = DenseHeadClassifier(
-            hidden_units=(4,), epochs=3, early_stopping=True, random_state=0
-        )
-        pipeline = make_pipeline(StandardScaler(), head)
-        search = GridSearchCV(pipeline, {"denseheadclassifier__dropout": [0.1]}, cv=2)
-        for estimator in (head, pipeline, search):
-            estimator.fit(*features)
-            fitted = getattr(estimator, "best_estimator_", estimator)
-            fitted = fitted if estimator is head else fitted[-1]
-            display = TrainingHistoryDisplay.from_estimator(estimator)
-            assert display.history == fitted.history_
-            assert display.best_epoch == fitted.best_epoch_
-            assert display.best_epoch is not None
+    @pytest.mark.parametrize("compose", COMPOSITES, ids=lambda compose: compose.id)
+    def test_finds_the_network_in(self, compose, fitted_heads, features):
+        head, _ = fitted_heads
+        estimator = compose(head).fit(*features)
+        display = TrainingHistoryDisplay.from_estimator(estimator)
+        assert display.history == head.history_
+        assert display.best_epoch == head.best_epoch_ is not None
+        assert titles(display) == ["Training, 4 validation samples"] * 2
 
-    def test_errors(self, features):
+    def test_finds_the_best_estimator_of_a_search(self, features):
+        search = GridSearchCV(
+            DenseHeadClassifier(hidden_units=(), random_state=0), {"epochs": [2]}, cv=2
+        )
+        pipeline = make_pipeline(StandardScaler(), search).fit(*features)
+        display = TrainingHistoryDisplay.from_estimator(pipeline)
+        assert len(display.history["loss"]) == 2
+        assert titles(display)[0] == "Training, no validation samples"
+
+    def test_title_tells_that_there_are_several_networks(self, fitted_heads, features):
+        vote = VotingClassifier([("a", fitted_heads[0]), ("b", fitted_heads[1])])
+        vote.estimators_ = list(fitted_heads)
+        display = TrainingHistoryDisplay.from_estimator(vote)
+        assert titles(display)[0].endswith("(network 1 of 2)")
+
+    @pytest.mark.parametrize(
+        ("phase", "title"),
+        [
+            ("head", "Head, 6 validation images"),
+            ("fine_tuning", "Fine-tuning, 6 validation images"),
+        ],
+    )
+    def test_title_gives_the_phase(self, fine_tuned, phase, title):
+        display = TrainingHistoryDisplay.from_estimator(fine_tuned, phase=phase)
+        assert titles(display) == [title] * 2
+
+    def test_errors(self, features, fine_tuned):
+        show = TrainingHistoryDisplay
         with pytest.raises(NotFittedError, match="not fitted yet"):
-            TrainingHistoryDisplay.from_estimator(DenseHeadClassifier())
-        logistic = LogisticRegression().fit(*features)
+            show.from_estimator(DenseHeadClassifier())
+        logistic = make_pipeline(LogisticRegression()).fit(*features)
         with pytest.raises(
-            TypeError, match="LogisticRegression has no attribute 'history_'"
+            ValueError, match="no training history in Pipeline, LogisticRegression"
         ):
-            TrainingHistoryDisplay.from_estimator(make_pipeline(logistic))
+            show.from_estimator(logistic)
+        search = GridSearchCV(LogisticRegression(), {}, refit=False).fit(*features)
+        with pytest.raises(ValueError, match="GridSearchCV has refit=False"):
+            show.from_estimator(search)
         with pytest.raises(ValueError, match=r"Got the keys \['loss', 'acc'\]"):
-            TrainingHistoryDisplay.from_history({"loss": [1.0], "acc": [1.0]})
+            show.from_history({"loss": [1.0], "acc": [1.0]})
+        with pytest.raises(ValueError, match=r"for example history_\['fine_tuning'\]"):
+            show.from_history(fine_tuned.history_)
+        with pytest.raises(TypeError, match="must be a dict of lists"):
+            show.from_history([1.0])
         with pytest.raises(ValueError, match="at least one epoch"):
-            TrainingHistoryDisplay.from_history({"loss": [], "accuracy": []})
+            show.from_history({"loss": [], "accuracy": []})
         with pytest.raises(ValueError, match="best_epoch == 4, must be <= 3"):
-            TrainingHistoryDisplay.from_history(HISTORY, best_epoch=4)
+            show.from_history(HISTORY, best_epoch=4)
 
 
 # ImagePredictionDisplay
 
 
 class TestImagePredictionDisplay:
-    def from_predictions(self, X, y_true=Y_TRUE, y_pred=PROBA, **kwargs):
-        defaults = {"classes": CLASSES}
-        return ImagePredictionDisplay.from_predictions(
-            X, y_true, y_pred, **defaults | kwargs
-        )
+    def from_predictions(self, X, y_true=Y_TRUE, proba=PROBA, **kwargs):
+        defaults = {"classes": CLASSES, "y_proba": proba}
+        if "y_pred" not in kwargs:
+            classes = np.array(kwargs.get("classes") or CLASSES)
+            kwargs["y_pred"] = classes[np.argmax(proba, axis=1)]
+        return ImagePredictionDisplay.from_predictions(X, y_true, **defaults | kwargs)
 
     def test_most_wrong_first(self, four):
         display = self.from_predictions(four)
@@ -388,7 +502,7 @@ class TestImagePredictionDisplay:
 
     def test_predicted_classes_instead_of_probabilities(self, four):
         y_pred = ["ant", "cow", "bee", "ant"]
-        display = self.from_predictions(four, y_pred=y_pred, classes=None)
+        display = self.from_predictions(four, y_pred=y_pred, proba=None, classes=None)
         assert titles(display) == [
             "cow\ntrue: bee",
             "ant\ntrue: cow",
@@ -409,12 +523,150 @@ class TestImagePredictionDisplay:
         assert titles(display) == titles(self.from_predictions(four))
 
     def test_unusual_class_names(self, four):
-        classes = ["$c_^{$", "Staffordshire bullterrier", "a\\b"]
+        classes = ["$c_^{$", "Staffordshire bullterrier, Mmmmmm", "a\\b\n\udcff"]
         display = self.from_predictions(four, None, classes=classes)
         display.figure_.canvas.draw()
         assert titles(display)[0] == "$c_^{$ (0.40)"
+        assert "a\\b\\n\\udcff (0.80)" in titles(display)
         display = self.from_predictions(four[:1], None, [[0, 1, 0]], classes=classes)
-        assert titles(display) == ["Staffordshire… (1.00)"]
+        assert re.match(r"Staffo.*….*mmm \(1\.00\)", titles(display)[0])
+
+    def test_label_differs_from_the_most_probable_class(self, four):
+        display = self.from_predictions(four, y_pred=["bee"] * 4, order="given")
+        assert titles(display)[0] == "bee (0.10)\ntrue: ant (0.90)"
+        assert titles(display)[2] == "bee (0.30)\ncorrect"
+
+    @pytest.mark.parametrize("compose", COMPOSITES, ids=lambda compose: compose.id)
+    def test_labels_are_those_of_predict(self, compose, pixels):
+        flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+        X, y = pixels[:12], np.array([False, True] * 6)
+        model = make_pipeline(flatten, LogisticRegression(C=1e-5)).fit(X, y)
+        estimator = compose(model).fit(X, y)
+        expected = estimator.predict(X).tolist()
+        display = ImagePredictionDisplay.from_estimator(estimator, X, y, order="given")
+        assert display.y_pred.tolist() == [str(label) for label in expected]
+        assert display.y_true.tolist() == [str(label) for label in y]
+        is_wrong = [color == "firebrick" for color in colors(display)]
+        assert_array_equal(is_wrong, expected != y)
+        if "threshold" in compose.id and "tuned" not in compose.id:
+            assert any(display.proba_pred < 0.5)  # the other class is more probable
+
+    def test_file_names(self, paths, pixels):
+        show = ImagePredictionDisplay.from_predictions
+        assert names(show(paths[:2], None, [0, 1])) == ["00.png", "01.png"]
+        assert names(show(pixels[:2], None, [0, 1])) == ["image 0", "image 1"]
+        display = show(paths[:2], [1, 1], [1, 0], n_images=1)
+        assert names(display) == ["01.png"]  # the wrong one
+
+    def test_unusual_file_names(self, pixels, tmp_path):
+        for i, folder in enumerate("ab"):
+            (tmp_path / folder).mkdir()
+            Image.fromarray(pixels[i]).save(tmp_path / folder / "1.png")
+        show = ImagePredictionDisplay.from_predictions
+        X = [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"]
+        assert names(show(X, None, [0, 1])) == ["a/1.png", "b/1.png"]
+        X = [tmp_path / f"IMG_{'0' * 200}_Zoe\u0308.png", tmp_path / "$x\ny.png"]
+        for path in X:
+            Image.fromarray(pixels[0]).save(path)
+        display = show(X, None, [0, 1])
+        display.figure_.canvas.draw()
+        assert re.fullmatch(r"IMG_0+…0+_Zoë\.png", names(display)[0])
+        assert names(display)[1] == "$x\\ny.png"
+
+    def test_texts_fit_into_narrow_axes(self, four):
+        classes = ["Staffordshire bullterrier", "Wirehaired pointer", "Mmmmmm mmmmmm"]
+        _, (_, ax) = plt.subplots(1, 2)
+        display = self.from_predictions(
+            four, np.repeat(classes[1], 4), classes=classes, ax=ax, n_cols=2
+        )
+        display.figure_.canvas.draw()
+        boxes = [ax.title.get_window_extent() for ax in display.axes_]
+        for left, right in [boxes[:2], boxes[2:]]:
+            assert left.x1 < right.x0
+
+    @pytest.mark.parametrize(
+        "convert",
+        [
+            list,
+            np.array,
+            lambda y: np.array(y, dtype=object)[:, np.newaxis],
+            lambda y: [[label] for label in y],
+            lambda y: pd.Series(y, index=np.arange(len(y))[::-1]),
+            lambda y: pd.Series(y, dtype="category"),
+            lambda y: pd.DataFrame({"label": y}),
+        ],
+    )
+    def test_forms_of_y(self, four, convert):
+        y = convert(Y_TRUE)
+        display = self.from_predictions(
+            four, y, y_pred=convert(Y_PRED), classes=convert(CLASSES)
+        )
+        assert titles(display)[0] == "cow (0.80)\ntrue: bee (0.00)"
+        display = ImagePredictionDisplay.from_estimator(Fixed(), four, y, n_images=1)
+        assert titles(display)[0] == "cow (0.80)\ntrue: bee (0.00)"
+
+    @pytest.mark.parametrize(
+        ("y", "message"),
+        [
+            (
+                np.eye(4),
+                r"'y' must have one label .* shape \(4,\) or \(4, 1\).*\(4, 4\)",
+            ),
+            (["ant", "bee"], r"each of the 4 images.* Got list of shape \(2,\)"),
+            ("ant", r"Got str of shape \(\)"),
+            ([["ant"], ["bee", "cow"], [], []], "rows of different lengths"),
+            (["ant", "bee", None, "cow"], r"y\[2\] is None, a missing value"),
+            ([0.0, 1.0, np.nan, 1.0], r"y\[2\] is nan, a missing value"),
+            ([0.25, 1.0, 0.0, 1.0], r"y\[0\] is 0.25, not a class"),
+            ([0, 1, 1, 0], r"None of the true classes is .* Got 0, 1\."),
+        ],
+    )
+    def test_refused_forms_of_y(self, four, y, message):
+        with pytest.raises(ValueError, match=message):
+            ImagePredictionDisplay.from_estimator(Fixed(), four, y)
+
+    def test_several_labels_per_image_are_refused(self, four):
+        y = pd.Series([["ant"], ["bee"], ["ant", "cow"], []])
+        with pytest.raises(ValueError, match="of type list: several labels"):
+            ImagePredictionDisplay.from_estimator(Fixed(), four, y)
+
+    def test_class_that_is_unknown_to_the_estimator(self, four):
+        y = ["ant", "eel", "bee", "cow"]
+        display = ImagePredictionDisplay.from_estimator(Fixed(), four, y)
+        assert titles(display)[0] == "cow (0.80)\ntrue: eel"
+        assert display.indices[0] == 1
+
+    def test_class_that_is_never_predicted(self, four):
+        display = ImagePredictionDisplay.from_estimator(
+            Fixed(), four, ["bee"] * 4, display_labels=["Ameise", "Biene", "Kuh"]
+        )
+        assert set(display.y_true) == {"Biene"}
+        assert set(display.y_pred) == {"Ameise", "Kuh"}
+
+    def test_columns_of_a_data_frame(self, table, stripes):
+        X, y = table
+        model = make_table_pipeline().fit(X, y)
+        display = ImagePredictionDisplay.from_estimator(
+            model, X, y, order="given", n_images=2
+        )
+        assert names(display) == ["0.png", "1.png"]
+        assert_array_equal(display.images_[1].get_array(), stripes[0][1])
+        assert display.y_pred.tolist() == model.predict(X[:2]).tolist()
+
+    def test_images_pass_through_the_network_once(self, stripes, monkeypatch):
+        X, y = stripes[0][:6], stripes[1][:6]
+        model = make_feature_pipeline("avg", LogisticRegression()).fit(X, y)
+        transform, numbers = VGG16BottleneckTransformer.transform, []
+
+        def counting(self, X):
+            numbers.append(len(X))
+            return transform(self, X)
+
+        monkeypatch.setattr(VGG16BottleneckTransformer, "transform", counting)
+        ImagePredictionDisplay.from_estimator(model, X, y)
+        assert numbers == [6]
+        assert model.predict(X[:2]).shape == (2,)  # the estimator itself is unchanged
+        assert numbers == [6, 2]
 
     def test_titles_do_not_overlap(self, four):
         classes = ["Staffordshire bullterrier", "Wirehaired pointer", "Mmmmmm mmmmmm"]
@@ -468,28 +720,46 @@ class TestImagePredictionDisplay:
         assert second.endswith("correct")
 
     def test_decision_function(self, four):
-        estimator = Fixed("decision_function", (10 * np.array(PROBA) - 5).tolist())
+        scores = (10 * np.array(PROBA) - 5).tolist()
+        estimator = Fixed("decision_function", scores)
         display = ImagePredictionDisplay.from_estimator(estimator, four, Y_TRUE)
         assert_array_equal(display.indices, [1, 2, 3, 0])
         assert titles(display)[0] == "cow\ntrue: bee"
-        estimator = Fixed("decision_function", [-3.0, 0.5, 2.0, -1.0], ["ant", "bee"])
+        estimator = Fixed(
+            "decision_function",
+            [-3.0, 0.5, 2.0, -1.0],
+            ["ant", "bee", "bee", "ant"],
+            ["ant", "bee"],
+        )
         display = ImagePredictionDisplay.from_estimator(
             estimator, four, ["ant", "ant", "ant", "ant"]
         )
         assert_array_equal(display.indices, [2, 1, 3, 0])
+        # Columns of pairs of classes, or of an unexpected number, are not used.
+        for model in (
+            SVC(decision_function_shape="ovo"),
+            Fixed("decision_function", [[0, 1]] * 4),
+        ):
+            flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+            model = make_pipeline(flatten, model).fit(four, Y_TRUE)
+            display = ImagePredictionDisplay.from_estimator(model, four)
+            assert_array_equal(display.indices, range(4))
+            assert titles(display) == model.predict(four).tolist()
 
     def test_predict_only(self, four):
-        estimator = Fixed("predict", ["ant", "cow", "bee", "ant"])
+        estimator = Fixed("none", pred=["ant", "cow", "bee", "ant"])
         display = ImagePredictionDisplay.from_estimator(estimator, four, Y_TRUE)
         assert_array_equal(display.indices, [1, 3, 0, 2])
         display = ImagePredictionDisplay.from_estimator(estimator, four)
         assert titles(display) == ["ant", "cow", "bee", "ant"]
 
     def test_only_displayed_images_are_read(self, paths, tmp_path):
-        X = [*paths[:3], tmp_path / "missing.png"]
+        (tmp_path / "text.png").write_text("not an image")
+        X = [*paths[:3], tmp_path / "text.png"]
         assert len(self.from_predictions(X, n_images=2).axes_) == 2
-        with pytest.raises(ImageReadError, match=r"missing\.png. \(X\[3\]\)"):
+        with pytest.raises(ImageReadError, match=r"text\.png. \(X\[3\]\)") as error:
             self.from_predictions(X, n_images=4)
+        assert error.value.index == 3
 
     def test_errors_of_from_estimator(self, four):
         from_estimator = ImagePredictionDisplay.from_estimator
@@ -500,25 +770,32 @@ class TestImagePredictionDisplay:
             ValueError, match="input is not images, use from_predictions"
         ):
             from_estimator(Fixed(), table)
-        with pytest.raises(ValueError, match="returns 2 columns for 3 classes"):
-            from_estimator(Fixed("decision_function", [[0, 1]] * 4), four)
-        with pytest.raises(ValueError, match="unknown labels: 0, 1"):
-            from_estimator(Fixed(), four, [0, 1, 1, 0])
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-            from_estimator(Fixed(), four, Y_TRUE[:3])
+        flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+        ridge = make_pipeline(flatten, Ridge()).fit(four, [0, 1, 1, 0])
+        with pytest.raises(ValueError, match="classes, and Ridge is a regressor"):
+            from_estimator(ridge, four)
+        with pytest.raises(ValueError, match="StandardScaler has no method 'predict'"):
+            from_estimator(StandardScaler().fit([[1]]), four)
 
     @pytest.mark.parametrize(
         "kwargs, message",
         [
             ({"order": "best"}, "'order' must be one of .*'wrong', .*'best'"),
             ({"n_images": 0}, "n_images == 0, must be >= 1"),
-            ({"classes": ["ant", "bee"]}, "3 columns of .* there are 2 classes"),
-            ({"y_true": None, "classes": None}, "there are 0 classes"),
-            ({"y_true": Y_TRUE[:3]}, "inconsistent numbers of samples"),
-            ({"y_pred": np.array(PROBA) * 2}, "probabilities between 0 and 1"),
-            ({"y_pred": np.array(PROBA) * np.nan}, "probabilities between 0 and 1"),
-            ({"y_pred": ["eel"] * 4}, "unknown labels: 'eel'"),
-            ({"display_labels": ["a", "b"]}, "'display_labels' must have one name"),
+            ({"y_true": None, "classes": None}, "3 columns, but there are 2 classes"),
+            ({"y_true": Y_TRUE[:3]}, "'y_true' must have one label for each of the 4"),
+            ({"proba": np.array(PROBA) * 2}, "probabilities between 0 and 1"),
+            ({"proba": np.array(PROBA) * np.nan}, "probabilities between 0 and 1"),
+            ({"y_proba": [0.1] * 4}, r"one column per class.* Got shape \(4,\)"),
+            ({"y_pred": PROBA}, r"'y_pred' must have one label .*Got list .*\(4, 3\)"),
+            ({"y_pred": [0.1] * 4}, "pass probabilities as 'y_proba'"),
+            ({"y_pred": ["eel"] * 4}, "predicted classes is one .*'cow'.*Got 'eel'"),
+            ({"y_pred": [0] * 4, "classes": None}, "partly strings, partly numbers"),
+            ({"display_labels": ["a", "b"]}, "must be a list of one name per class"),
+            ({"display_labels": ["a", "a", "b"]}, "all must differ"),
+            ({"display_labels": {"a", "b", "c"}}, "must be a list .* Got 1 names"),
+            ({"classes": ["ant", "bee", "bee", "cow"]}, "All 'classes' must differ"),
+            ({"y_proba": [["high"] * 3] * 4}, "'y_proba' must contain numbers"),
         ],
     )
     def test_errors_of_from_predictions(self, four, kwargs, message):
@@ -549,15 +826,40 @@ def convnet(stripes):
     return classifier.fit(*stripes)
 
 
-def make_feature_pipeline(pooling, *steps, normalization=None):
+def make_feature_pipeline(pooling, *steps, normalization=None, flip_average=False):
     vgg16 = VGG16BottleneckTransformer(
         weights=None,
         image_size=(32, 32),
         layer="block2_pool",
         pooling=pooling,
         normalization=normalization,
+        flip_average=flip_average,
     )
     return make_pipeline(vgg16, *steps)
+
+
+@pytest.fixture(scope="module")
+def table(stripes, tmp_path_factory):
+    """A data frame with a column of paths and one of numbers, and labels."""
+    folder = tmp_path_factory.mktemp("table")
+    paths = [str(folder / f"{i}.png") for i in range(20)]
+    for path, image in zip(paths, stripes[0], strict=False):
+        Image.fromarray(image).save(path)
+    return pd.DataFrame({"path": paths, "number": np.arange(20.0)}), stripes[1][:20]
+
+
+@pytest.fixture(scope="module")
+def linear(stripes):
+    """A linear model on features of VGG16, and its saliency map of one image."""
+    X, y = stripes[0][:10], stripes[1][:10] == "right"
+    model = make_feature_pipeline("avg", LogisticRegression()).fit(X, y)
+    return model, SaliencyDisplay.from_estimator(model, X[:1], target=True)
+
+
+def make_table_pipeline():
+    vgg16 = make_feature_pipeline("avg")[0]
+    columns = make_column_transformer((vgg16, ["path"]), (StandardScaler(), ["number"]))
+    return make_pipeline(columns, LogisticRegression())
 
 
 class TestSaliencyDisplay:
@@ -565,7 +867,10 @@ class TestSaliencyDisplay:
         X, y = stripes
         assert convnet.score(X, y) > 0.9
         display = SaliencyDisplay.from_estimator(convnet, X, n_images=30)
-        assert titles(display) == convnet.predict(X[:30]).tolist()
+        assert display.labels == convnet.predict(X[:30]).tolist()
+        assert_allclose(display.proba, convnet.predict_proba(X[:30]).max(axis=1))
+        assert titles(display)[0] == f"{display.labels[0]} ({display.proba[0]:.2f})"
+        assert names(display)[:2] == ["image 0", "image 1"]
         columns = np.array(display.saliencies).mean(axis=1)
         half = columns.shape[1] // 2
         is_right = columns[:, half:].sum(axis=1) > columns[:, :half].sum(axis=1)
@@ -596,34 +901,28 @@ class TestSaliencyDisplay:
         expected = np.maximum((activations[0] * weights).sum(axis=-1), 0)
         assert_allclose(display.saliencies[0], expected / expected.max(), atol=0.02)
 
-    def test_fine_tuned_network(self, pixels):
-        classifier = FineTunedVGGClassifier(
-            weights=None,
-            image_size=(32, 32),
-            hidden_units=(4,),
-            head_epochs=1,
-            epochs=1,
-            random_state=0,
-        ).fit(pixels, [0, 1] * 12)
-        display = SaliencyDisplay.from_estimator(classifier, pixels[:2], target=1)
+    def test_fine_tuned_network(self, fine_tuned, pixels):
+        display = SaliencyDisplay.from_estimator(fine_tuned, pixels[:2], target=1)
         assert np.shape(display.saliencies) == (2, 2, 2)  # of block5_conv3
-        assert titles(display) == ["1", "1"]
+        assert display.labels == ["1", "1"]
 
-    @pytest.mark.parametrize("pooling", [None, "avg"])
+    @pytest.mark.parametrize(
+        ("pooling", "flip_average"), [(None, False), ("avg", False), ("avg", True)]
+    )
     def test_linear_model_weights_are_contributions_to_the_score(
-        self, stripes, pooling
+        self, stripes, pooling, flip_average
     ):
-        X, y = stripes
-        model = make_feature_pipeline(pooling, LogisticRegression())
+        X, y = stripes[0][:20], stripes[1][:20]
+        model = make_feature_pipeline(
+            pooling, LogisticRegression(), flip_average=flip_average
+        )
         model.fit(X, y)
         display = SaliencyDisplay.from_estimator(model, X, n_images=3)
         feature_maps = make_feature_pipeline(None)[0].transform(X[:3])
         feature_maps = feature_maps.reshape(3, 8, 8, 128)
         signs = np.where(model.predict(X[:3]) == "right", 1, -1)[:, None, None]
         coefficients = signs * model[-1].coef_.reshape(-1, 128)
-        values = feature_maps.reshape(3, 64, 128)
-        if pooling == "avg":
-            values = values.mean(axis=1, keepdims=True)
+        values = model[0].transform(X[:3]).reshape(3, -1, 128)
         weights = (values * coefficients).sum(axis=1)
         expected = np.maximum(np.einsum("nhwk,nk->nhw", feature_maps, weights), 0)
         expected /= expected.max(axis=(1, 2), keepdims=True)
@@ -660,7 +959,115 @@ class TestSaliencyDisplay:
         display = SaliencyDisplay.from_estimator(
             search.fit(X, y), X, n_images=2, display_labels=["links", "rechts"]
         )
-        assert titles(display) == ["links", "rechts"]
+        assert display.labels == ["links", "rechts"]
+
+    @pytest.mark.parametrize("compose", COMPOSITES, ids=lambda compose: compose.id)
+    def test_finds_the_transformer_in(self, compose, linear, stripes):
+        X, y = stripes[0][:10], stripes[1][:10] == "right"
+        model, expected = linear
+        display = SaliencyDisplay.from_estimator(
+            compose(model).fit(X, y), X[:1], target=True
+        )
+        # A calibrated score is another function of the same score.
+        atol = 0.2 if compose.id == "calibration" else 1e-4
+        assert_allclose(display.saliencies, expected.saliencies, atol=atol)
+
+    @pytest.mark.parametrize("compose", COMPOSITES[3:7], ids=lambda compose: compose.id)
+    def test_finds_the_network_in(self, compose, convnet, stripes):
+        X, y = stripes[0][:10], stripes[1][:10]
+        estimator = compose(convnet).fit(X, y)
+        display = SaliencyDisplay.from_estimator(estimator, X[:1], target="left")
+        expected = SaliencyDisplay.from_estimator(convnet, X[:1], target="left")
+        assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
+
+    def test_labels_are_those_of_predict(self, linear, stripes):
+        X, y = stripes[0][:10], stripes[1][:10] == "right"
+        estimator = FixedThresholdClassifier(FrozenEstimator(linear[0]), threshold=-1e9)
+        estimator.set_params(response_method="decision_function").fit(X, y)
+        display = SaliencyDisplay.from_estimator(estimator, X[:2])
+        assert display.labels == ["True", "True"]  # also of the image of False
+        assert_allclose(display.proba, linear[0].predict_proba(X[:2])[:, 1])
+
+    def test_columns_of_a_data_frame(self, table, stripes):
+        X, y = table
+        model = make_table_pipeline().fit(X, y)
+        display = SaliencyDisplay.from_estimator(model, X, n_images=2)
+        assert names(display) == ["0.png", "1.png"]
+        # The other column does not change with the image.
+        weights = model[-1].coef_[:, :-1]
+        feature_maps = make_feature_pipeline(None)[0].transform(X["path"][:2])
+        maps = feature_maps.reshape(2, 8, 8, 128).astype(float)
+        scores = np.einsum("nhwk,nk->nhw", maps, maps.mean(axis=(1, 2)) * weights)
+        signs = np.where(model.predict(X[:2]) == "right", 1, -1)[:, None, None]
+        expected = np.maximum(signs * scores, 0)
+        expected /= expected.max(axis=(1, 2), keepdims=True)
+        assert_allclose(display.saliencies, expected, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("resize_mode", "shape"), [("stretch", (32, 64)), ("crop", (320, 320))]
+    )
+    def test_shows_the_part_that_the_network_gets(self, resize_mode, shape, stripes):
+        X = np.zeros((10, 32, 64, 3), np.uint8)
+        X[:, :, 16:48] = stripes[0][:10]
+        model = make_feature_pipeline("avg", LogisticRegression())
+        model[0].set_params(resize_mode=resize_mode)
+        display = SaliencyDisplay.from_estimator(model.fit(X, stripes[1][:10]), X[:1])
+        assert display.images[0].shape == (*shape, 3)
+        expected = X[0] if resize_mode == "stretch" else X[0, :, 16:48]
+        expected = Image.fromarray(expected).resize(
+            shape[::-1], Image.Resampling.BILINEAR
+        )
+        # At the edge, pixels outside the part are averaged in.
+        inside = slice(None), slice(20, -20)
+        shown = display.images[0].astype(int)
+        assert_allclose(shown[inside], np.asarray(expected)[inside], atol=2)
+
+    def test_value_range(self, tmp_path):
+        """Images of 12 bits in 16 are displayed as the network gets them."""
+        paths = [tmp_path / f"{i}.png" for i in range(4)]
+        for i, path in enumerate(paths):
+            Image.fromarray(np.full((32, 32), 1000 * i + 1, np.uint16)).save(path)
+        model = make_feature_pipeline("avg", LogisticRegression())
+        model[0].set_params(value_range=(0, 4095))
+        model.fit(paths, [0, 0, 1, 1])
+        saliency = SaliencyDisplay.from_estimator(model, paths)
+        predictions = ImagePredictionDisplay.from_estimator(model, paths, order="given")
+        for images in (saliency.images, predictions.images):
+            assert [image[0, 0, 0] for image in images] == [0, 62, 125, 187]
+
+    def test_bytes_and_pillow_images(self, stripes, table):
+        paths = table[0]["path"].tolist()[:10]
+        model = make_feature_pipeline("avg", LogisticRegression())
+        model.fit(paths, stripes[1][:10])
+        expected = SaliencyDisplay.from_estimator(model, paths[:2])
+        pillow = [Image.fromarray(image) for image in stripes[0][:2]]
+        encoded = [Path(path).read_bytes() for path in paths[:2]]
+        array = np.empty(2, dtype=object)
+        array[:] = pillow
+        for X in (pillow, encoded, array):
+            display = SaliencyDisplay.from_estimator(model, X)
+            assert_allclose(display.saliencies, expected.saliencies, atol=1e-5)
+            assert names(display) == ["image 0", "image 1"]
+            display = ImagePredictionDisplay.from_estimator(model, X, order="given")
+            assert display.y_pred.tolist() == expected.labels
+
+    def test_steps_in_between(self, stripes):
+        X, y = stripes
+        steps = PCA(5), make_pipeline(StandardScaler(), LogisticRegression())
+        nested = make_pipeline(make_feature_pipeline("avg", *steps[:1]), steps[1])
+        display = SaliencyDisplay.from_estimator(nested.fit(X, y), X, n_images=2)
+        flat = make_feature_pipeline("avg", steps[0], *steps[1])
+        expected = SaliencyDisplay.from_estimator(flat.fit(X, y), X, n_images=2)
+        assert_allclose(display.saliencies, expected.saliencies, atol=1e-4)
+        assert np.max(display.saliencies) == 1
+
+    def test_several_calibrated_networks(self, convnet, stripes):
+        X, y = stripes
+        calibrated = CalibratedClassifierCV(FrozenEstimator(convnet), cv=2).fit(X, y)
+        calibrated.calibrated_classifiers_ *= 2
+        display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="left")
+        expected = SaliencyDisplay.from_estimator(convnet, X[:2], target="left")
+        assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
 
     def test_overlay_covers_the_image(self, convnet, stripes):
         X, _ = stripes
@@ -671,18 +1078,70 @@ class TestSaliencyDisplay:
         assert overlay.get_extent() == image.get_extent()
         assert overlay.get_alpha() == pytest.approx(0.3)
 
+    def test_map_of_zero(self, pixels):
+        saliencies = [np.zeros((2, 2)), np.eye(2)]
+        display = SaliencyDisplay(
+            images=pixels[:2], saliencies=saliencies, labels=["ant", "bee"]
+        ).plot()
+        assert titles(display) == ["ant\nno region supports it", "bee"]
+
     def test_errors(self, convnet, stripes, pixels):
         X, y = stripes
         show = SaliencyDisplay.from_estimator
         with pytest.raises(NotFittedError):
             show(ScratchCNNClassifier(), X)
-        with pytest.raises(ValueError, match=r"'target' must be one of the classes"):
-            show(convnet, X, target="middle")
+        for target in ("middle", ["left"], np.array(["left", "right"])):
+            with pytest.raises(ValueError, match="'target' must be one of the classes"):
+                show(convnet, X, target=target)
         with pytest.raises(ValueError, match=r"Got 1 names for 2 classes"):
             show(convnet, X, display_labels=["one"])
         with pytest.raises(ValueError, match="n_images == 0"):
             show(convnet, X, n_images=0)
         flat = FunctionTransformer(lambda images: images.reshape(len(images), -1))
         other = make_pipeline(flat, LogisticRegression()).fit(X, y)
-        with pytest.raises(ValueError, match="must be a ScratchCNNClassifier, a Fine"):
+        with pytest.raises(
+            ValueError, match=r"no network of skvision in Pipeline, Funct.*Pass one"
+        ):
             show(other, X)
+
+    @pytest.mark.parametrize(
+        ("make_estimator", "message"),
+        [
+            (lambda t, c: make_pipeline(t, Ridge()), "Ridge is a regressor"),
+            (
+                lambda t, c: make_pipeline(t, KMeans(2)),
+                "no array 'classes_' in .*KMeans",
+            ),
+            (
+                lambda t, c: VotingClassifier([("a", make_pipeline(t, c))]),
+                "VotingClassifier has neither 'predict_proba' nor .* Use a classifier",
+            ),
+            (
+                lambda t, c: make_pipeline(
+                    make_union(t, clone(t).set_params(pooling="max")), c
+                ),
+                "transformers inside have different parameters",
+            ),
+            (
+                lambda t, c: make_pipeline(
+                    make_union(t, make_pipeline(FunctionTransformer(np.flip), t)), c
+                ),
+                "transformers that get the same images.* get different ones",
+            ),
+            (
+                lambda t, c: VotingClassifier([("a", ScratchCNNClassifier())]),
+                "VotingClassifier combines ScratchCNNClassifier with others",
+            ),
+        ],
+    )
+    def test_unsupported_estimators(self, make_estimator, message, convnet, stripes):
+        X, y = stripes[0][:8], stripes[1][:8] == "left"
+        transformer = make_feature_pipeline("avg")[0]
+        estimator = make_estimator(transformer, LogisticRegression())
+        if "combines" in message:
+            estimator.estimators_ = [convnet]
+            estimator.classes_ = convnet.classes_
+        else:
+            estimator.fit(X, y)
+        with pytest.raises(ValueError, match=message):
+            SaliencyDisplay.from_estimator(estimator, X)

@@ -295,3 +295,18 @@ def test_aborted_fit_resumes(images, tmp_path):
 def test_invalid_parameters_are_named(images, parameters, message):
     with pytest.raises(ValueError, match=message):
         cnn(**parameters).fit(*images)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("filters", (0,)),
+        ("optimizer", "best"),
+        ("augmenter", ImageAugmenter(zoom_range=(1.2, 0.8))),
+        ("callbacks", ["EarlyStopping"]),
+    ],
+)
+def test_parameters_are_checked_before_images_are_read(parameter, value):
+    message = "zoom_range" if parameter == "augmenter" else parameter
+    with pytest.raises(ValueError, match=message):
+        ScratchCNNClassifier(**{parameter: value}).fit(["a.jpg", "b.jpg"], [0, 1])

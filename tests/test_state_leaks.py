@@ -56,6 +56,26 @@ def setting(name, value):
     return lambda model: setattr(model.optimizer, name, value)
 
 
+def replace_method(model):
+    model.layers[1].call = lambda inputs, **kwargs: 0 * inputs[:, :16]
+
+
+def replace_update(model):
+    model.optimizer.update_step = lambda *args: None
+
+
+def change_dtype(model):
+    model.layers[1].dtype_policy = keras.DTypePolicy("mixed_bfloat16")
+
+
+def change_policy(model):
+    model.layers[1].dtype_policy._compute_dtype = "bfloat16"
+
+
+def exclude_from_weight_decay(model):
+    model.optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
 def freeze_variable(model):
     model.layers[1].kernel.trainable = False
 
@@ -76,6 +96,11 @@ CHANGES = {
     "'trainable' of Functional": freeze_model,
     "'activation' of the layer 'dense_1'": replace_activation,
     "'optimizer' of Functional": replace_optimizer,
+    "'call' of the layer 'dense_1'": replace_method,
+    "'update_step' of SGD": replace_update,
+    "'dtype_policy' of the layer 'dense_1'": change_dtype,
+    r"'dtype_policy' of the layer 'dense_1' \(Dense\)": change_policy,
+    "'exclude_from_weight_decay' of SGD": exclude_from_weight_decay,
 }
 
 
@@ -107,6 +132,24 @@ def test_change_in_any_hook_does_not_reach_the_next_fit(hook, expected):
         with pytest.raises(ValueError, match=change):
             classifier.fit(X, y)
     assert sgd().fit(X, y).history_ == expected
+
+
+def test_schedule_that_a_callback_modifies_is_not_used_again():
+    def fit(callbacks=None, l2=0.0):
+        decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+        classifier = sgd(callbacks).set_params(optimizer=keras.optimizers.SGD(decay))
+        return classifier.set_params(l2=l2).fit(X, y).history_  # l2: traced anew
+
+    def modify(model):
+        vars(model.optimizer)["_learning_rate"].decay_rate = 0.01
+
+    program_pool._idle.clear()
+    expected = fit(), fit(l2=0.1)
+    program_pool._idle.clear()
+    for _ in "new", "pooled":
+        with pytest.raises(ValueError, match="changed 'learning_rate' of SGD"):
+            fit([calling(modify, "on_train_begin")])
+        assert (fit(), fit(l2=0.1)) == expected
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end"])
@@ -174,6 +217,23 @@ def test_optimizer_class_that_is_defined_anew_is_used():
     assert fit(1.0) == one
 
 
+def test_optimizer_class_that_is_modified_is_used():
+    @keras.saving.register_keras_serializable("tests", "Factor")
+    class Factor(keras.optimizers.SGD):
+        factor = 1.0
+
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(self.factor * gradient, variable, learning_rate)
+
+    classifier = head(optimizer=Factor(0.1), learning_rate=None, dropout=0.0)
+    expected = classifier.fit(X, y).loss_curve_
+    Factor.factor = 0.0
+    without_steps = classifier.fit(X, y).loss_curve_
+    assert_allclose(without_steps, without_steps[0], rtol=1e-5)
+    Factor.factor = 1.0
+    assert classifier.fit(X, y).loss_curve_ == expected
+
+
 def test_schedule_class_that_is_defined_anew_is_used():
     def fit(factor):
         @keras.saving.register_keras_serializable("tests", "Constant")
@@ -218,8 +278,8 @@ def test_callback_may_use_the_model(expected):
         model.predict_on_batch(X[:3])
         keras.Sequential(model.layers[1:2]).build((None, 10))
 
-    for hook in ("on_train_begin", "on_epoch_end"):
-        assert sgd([calling(use, hook)]).fit(X, y).history_ == expected
+    callbacks = [calling(use, hook) for hook in ("on_train_begin", "on_epoch_end")]
+    assert sgd(callbacks).fit(X, y).history_ == expected
 
 
 @pytest.mark.slow
@@ -273,7 +333,9 @@ def test_without_xla_keras_layers_are_trained(monkeypatch, pixels):
     labels = [0, 1] * 12
 
     def fit():
-        classifier = ScratchCNNClassifier(image_size=(32, 36), epochs=2, random_state=0)
+        classifier = ScratchCNNClassifier(
+            image_size=(16, 18), filters=(8, 8), epochs=2, random_state=0
+        )
         return classifier.fit(pixels, labels)
 
     expected = fit()

@@ -152,3 +152,12 @@ def test_environment_is_restored(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     with process.tensorflow_start():
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+def test_public_names_load_without_tensorflow():
+    code = (
+        "import sys, skvision\n"
+        "[getattr(skvision, name) for name in skvision.__all__]\n"
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

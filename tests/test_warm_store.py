@@ -184,7 +184,7 @@ def test_store_that_cannot_be_written_does_not_slow_training(
 
 
 def _raise_readonly(self):
-    if not os.path.basename(os.path.dirname(self._path)).startswith("skvision-"):
+    if self._path:
         error = sqlite3.OperationalError("attempt to write a readonly database")
         error.sqlite_errorcode = sqlite3.SQLITE_READONLY
         raise error

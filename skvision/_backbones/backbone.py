@@ -70,3 +70,9 @@ class Backbone:
     def megabytes(self):
         """Size of the weights in float32."""
         return 4 * self.n_parameters
+
+    @property
+    def relative_cost(self):
+        """Operations per pixel, compared with VGG16."""
+        height, width = self.image_size
+        return self.gflop / (height * width) / (30.69 / 224**2)

@@ -8,8 +8,8 @@ import functools
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,8 @@ import numpy as np
 from skvision._features.store import FeatureStore
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
-from skvision._utils.parallel import chunks, map_ahead, n_threads
+from skvision._utils.interrupts import check_interrupt
+from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 from skvision._utils.progress import Progress
 from skvision.exceptions import ImageReadError
 
@@ -118,9 +119,12 @@ class Extraction:
         """Digest of each image's content; without a store its number, unread."""
         if self.store is None:
             return range(len(self.images))
-        with ThreadPoolExecutor(n_threads()) as pool:
-            indices = range(len(self.images))
-            return list(map_ahead(pool, self.images.digest, indices, 16))
+        indices = range(len(self.images))
+        with (
+            Threads(n_threads()) as pool,
+            closing(map_ahead(pool, self.images.digest, indices, 16)) as digests,
+        ):
+            return list(digests)
 
     def changed(self, **attributes):
         """Return this extraction with other views or another store."""
@@ -157,31 +161,43 @@ class Extraction:
         n_rows = rows_per_pass(len(missing), max_rows)
         unit = "image" if len(self.views) == 1 else "view"
         todo = _in_own_order(chunks(missing, n_rows))
-        unsaved = {}
+        unsaved = deque()  # of results; appended to by the threads
 
         def run(chunk):
-            return self._run(network, n_rows, [(key, *rows[key]) for key in chunk])
+            result = self._run(network, n_rows, [(key, *rows[key]) for key in chunk])
+            unsaved.append(result)
+            return result
 
         # One more thread than cores: while some wait for a file or for each other, the
         # network has work. The forward pass itself uses all threads it may.
         n_workers = n_threads() + 1
         with (
-            ThreadPoolExecutor(n_workers) as pool,
+            Threads(n_workers) as pool,
             closing(map_ahead(pool, run, todo, 2 * n_workers)) as results,
             Progress(self.label, len(missing), unit, self.verbose) as progress,
         ):
             try:
                 for result in results:
-                    unsaved.update(result)
+                    check_interrupt()
                     for key, features in result.items():
                         yield rows[key][1], features
-                    if len(unsaved) >= self.batch_size:
-                        self._write(unsaved)
-                        unsaved = {}
+                    if len(unsaved) * n_rows >= self.batch_size:
+                        self._save(unsaved)
                     progress.add(len(result))
             finally:
                 # Also after an unreadable image or Ctrl-C: keep what was computed.
-                self._write(unsaved)
+                try:
+                    self._save(unsaved)
+                except KeyboardInterrupt:
+                    self._save(unsaved)
+                    raise
+
+    def _save(self, unsaved):
+        """Write results to the store, and drop them; an interrupt loses none."""
+        results = list(unsaved)
+        self._write({k: f for result in results for k, f in result.items()})
+        for _ in results:
+            unsaved.popleft()
 
     def _write(self, features):
         if self.store is not None and features:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ _APPLICATION_ID = 0x736B7669  # "skvi"
 _FORMAT = 1
 _NEW = (0, 0, 0)  # what _identity finds in an empty file
 _LOCK_TIMEOUT = 5.0  # seconds; a transaction takes some milliseconds
+_UNINTERRUPTED = 0.2  # seconds that SQLite itself waits, in which Ctrl-C has to wait
 _REMEDY = "Delete the file (if nobody else needs it) or choose another cache_dir."
 
 # A rowid table with an index on the key, not WITHOUT ROWID: large values in the B-tree
@@ -86,11 +88,55 @@ def damage_reported(path):
         ) from error
 
 
+def patiently(function, *arguments):
+    """Call `function` again while another process has locked the database, for 5 s."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            return function(*arguments)
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _is_busy(error):
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def describe(error, path):
+    """Return what an error of the environment means, and how to remove its cause."""
+    if _is_busy(error):
+        holders = " or ".join(map(str, _lock_holders(path)))
+        holders = f" ({holders})" if holders else ""
+        return (
+            f"another process{holders} has kept it locked for {_LOCK_TIMEOUT:g} seconds"
+            f" ({error})",
+            "End that process",
+        )
+    if is_full(error, path):
+        return str(error), "Free space on the disk"
+    return str(error), "Make the folder writable"
+
+
+def _lock_holders(path):
+    """Return the ids of the processes that have locked the database, as Linux does."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inodes = {os.stat(p).st_ino for p in (path, path + "-shm") if file_size(p)}
+        locks = Path("/proc/locks").read_text().splitlines()
+        # "1: POSIX  ADVISORY  WRITE 1234 00:2f:5678 124 124"
+        fields = [line.split() for line in locks if "WRITE" in line]
+        found = {int(f[4]) for f in fields if int(f[5].split(":")[2]) in inodes}
+        return sorted(found - {os.getpid()})
+    return []
+
+
 @contextmanager
 def transaction(connection, kind="IMMEDIATE"):
     """Commit on success, roll back on any exception."""
     try:
-        connection.execute(f"BEGIN {kind}")
+        patiently(connection.execute, f"BEGIN {kind}")
         yield
         connection.execute("COMMIT")
     except BaseException:
@@ -99,7 +145,11 @@ def transaction(connection, kind="IMMEDIATE"):
 
 
 def open_database(path):
-    """Return a connection, and the error that prevents writing or None."""
+    """Return a connection, and the error that prevents writing or None.
+
+    The database of the empty path is a temporary file, which SQLite removes from its
+    folder when it creates it: nothing stays, even if the process is killed.
+    """
     try:
         return _connect(path, _prepare), None
     except sqlite3.OperationalError as error:
@@ -112,13 +162,13 @@ def _connect(database, prepare, uri=False):
     """Connect and call `prepare`; close the connection if that fails."""
     connection = sqlite3.connect(
         database,
-        timeout=_LOCK_TIMEOUT,
+        timeout=_UNINTERRUPTED,
         isolation_level=None,  # transactions are begun and ended explicitly
         check_same_thread=False,  # FeatureStore has a lock
         uri=uri,
     )
     try:
-        prepare(connection)
+        patiently(prepare, connection)
     except BaseException:
         connection.close()
         raise
@@ -145,26 +195,14 @@ def _prepare(connection):
     if is_new:
         _create(connection)
     _check(connection)
-    if _enter_wal(connection) == "wal":
+    # Processes that switch a new file at the same time block each other: SQLite then
+    # reports BUSY at once, whatever the timeout.
+    mode = patiently(connection.execute, "PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode == "wal":
         # Without WAL, NORMAL could damage the file in a power failure.
         connection.execute("PRAGMA synchronous = NORMAL")
     # Some builds overwrite deleted content, which only takes time here.
     connection.execute("PRAGMA secure_delete = OFF")
-
-
-def _enter_wal(connection):
-    """Request WAL mode, and return the mode of the file."""
-    # Processes that switch a new file at the same time block each other: SQLite then
-    # reports BUSY at once, whatever the timeout.
-    deadline = time.monotonic() + _LOCK_TIMEOUT
-    while True:
-        try:
-            return connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _create(connection):
@@ -209,13 +247,21 @@ def remove_oldest(connection, max_bytes):
     return n_removed
 
 
-def is_full(error):
+def is_full(error, path):
     """Return whether the disk is full, or the limit of the database reached."""
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if code & 0xFF == sqlite3.SQLITE_IOERR:  # no space for the files next to it
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(os.path.dirname(path) or ".").free < 2**16
+    return code & 0xFF == sqlite3.SQLITE_FULL
 
 
 def delete_database(path):
-    """Delete the files of a database, which frees space without needing any."""
+    """Delete the files of a feature store, which frees space without needing any."""
+    with open(path, "rb") as file:
+        header = file.read(72)  # SQLite's, with the application id at its end
+    if header[68:] != _APPLICATION_ID.to_bytes(4, "big"):
+        raise OSError("it is not a feature store")
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path + suffix)

@@ -13,9 +13,7 @@ on network file systems (NFS, SMB): use a `cache_dir` on a local disk on each ma
 import errno
 import math
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 import weakref
 from contextlib import contextmanager
@@ -29,12 +27,14 @@ from sklearn.utils import check_scalar
 from skvision._features.sqlite import (
     damage_reported,
     delete_database,
+    describe,
     evict,
     file_size,
     is_environment_error,
     is_full,
     newest,
     open_database,
+    patiently,
     remove_oldest,
     shrink_to,
     transaction,
@@ -74,9 +74,10 @@ class FeatureStore:
 
     Parameters
     ----------
-    cache_dir : str or os.PathLike
+    cache_dir : str, os.PathLike or None
         Folder of the database file `features.sqlite3`, created with its parents if
-        it does not exist. A leading `~` is the home folder.
+        it does not exist. A leading `~` is the home folder. None means a temporary
+        file, which is removed with the store, or if the process is killed.
     max_bytes : int or None, default=None
         Largest size of the file. When it is reached, the oldest entries are evicted,
         but only those from before this store was opened: evicting its own would leave
@@ -121,8 +122,8 @@ class FeatureStore:
     """
 
     def __init__(self, cache_dir, max_bytes=None):
-        self._path = _database_path(cache_dir)
-        self._max_bytes = max_bytes
+        self._path = "" if cache_dir is None else _database_path(cache_dir)
+        self._max_bytes = None if max_bytes is None else int(max_bytes)
         self._lock = threading.RLock()
         self._given_up = self.is_full = False
         with damage_reported(self._path):
@@ -130,14 +131,6 @@ class FeatureStore:
             # Nothing else is read here: a damaged file is detected when it is used.
             self._newest_before = newest(self._connection) if max_bytes else 0
         weakref.finalize(self, self._connection.close)
-
-    @classmethod
-    def temporary(cls, max_bytes=None):
-        """Return a store in a folder that is removed when the store is not needed."""
-        folder = tempfile.mkdtemp(prefix="skvision-")
-        store = cls(folder, max_bytes)
-        weakref.finalize(store, _remove, store._connection, folder)
-        return store
 
     def __enter__(self):
         return self
@@ -223,8 +216,9 @@ class FeatureStore:
     def clear(self, max_bytes=0):
         """Remove the oldest entries until the values take at most `max_bytes` bytes.
 
-        The space is returned to the file system. Returns the number of removed entries;
-        raises a FeatureStoreError if the store is damaged or cannot be written to.
+        The space is returned to the file system. Returns the number of removed entries
+        (on a full disk without those that are only in a write-ahead log); raises a
+        FeatureStoreError if the store is damaged or cannot be written to.
         """
         check_scalar(max_bytes, "max_bytes", Real, min_val=0)
         with self._lock, damage_reported(self._path):
@@ -232,15 +226,16 @@ class FeatureStore:
                 self._require_writable()
                 return remove_oldest(self._connection, int(max_bytes))
             except sqlite3.OperationalError as error:
-                if is_full(error) and max_bytes == 0:
+                if is_full(error, self._path) and max_bytes == 0:
                     return self._replace_database()
                 if not is_environment_error(error):
                     raise
+                cause, remedy = describe(error, self._path)
+                if is_full(error, self._path):
+                    remedy += ", clear all of it (without 'max_bytes')"
                 raise FeatureStoreError(
-                    f"Cannot clear the feature store {self._path!r}: {error}. Free"
-                    " space on the disk (without 'max_bytes', no space is needed to"
-                    " clear it), make the folder writable, or delete the file while"
-                    " nothing uses it."
+                    f"Cannot clear the feature store {self._path!r}: {cause}. {remedy},"
+                    " or delete the file while nothing uses it."
                 ) from error
 
     @property
@@ -255,15 +250,15 @@ class FeatureStore:
         self._connection.close()
         try:
             delete_database(self._path)
-        except OSError as error:  # on Windows, if another process uses it
+        except OSError as error:  # no permission; on Windows, if a process uses it
             self._refusal = error
         else:
             self._connection, self._refusal = open_database(self._path)
             weakref.finalize(self, self._connection.close)
         if self._refusal is not None:
             raise FeatureStoreError(
-                f"Cannot clear the feature store {self._path!r} on a full disk while"
-                f" other processes use it: {self._refusal}. End them and try again."
+                f"Cannot clear the feature store {self._path!r} on a full disk:"
+                f" {self._refusal}. End other processes that use it, and try again."
             ) from self._refusal
         return n_removed
 
@@ -282,10 +277,18 @@ class FeatureStore:
         """Write nothing from now on, and warn once."""
         if not self._given_up:
             self._given_up = True
+            cause, remedy = describe(error, self._path)
+            if self._path:
+                name, remedy = (
+                    repr(self._path),
+                    f"{remedy}, or choose another cache_dir",
+                )
+            else:
+                name = "in a temporary file"
+                remedy += ", choose another folder for temporary files, or a cache_dir"
             warn(
-                f"The feature store {self._path!r} cannot store new features: {error}."
-                " The result is correct, but not cached. Free space on the disk, make"
-                " the folder writable, or choose another cache_dir.",
+                f"The feature store {name} cannot store new features: {cause}. The"
+                f" result is correct, but not cached. {remedy}."
             )
 
     def _require_writable(self):
@@ -300,12 +303,10 @@ class FeatureStore:
             some = keys[start : start + _KEYS_PER_QUERY]
             marks = ", ".join("?" * len(some))
             query = f"SELECT {columns} FROM features WHERE key IN ({marks})"
-            yield self._connection.execute(query, some).fetchall()
+            yield patiently(self._fetch, query, some)
 
-
-def _remove(connection, folder):
-    connection.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    def _fetch(self, query, values=()):
+        return self._connection.execute(query, values).fetchall()
 
 
 def _to_row(key, array):

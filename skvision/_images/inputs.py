@@ -32,7 +32,7 @@ _REMEDY = (
 )
 
 # The start of what identifies a decoded Pillow image; no file starts like this.
-_DECODED = b"decoded: "
+DECODED = b"decoded: "
 
 # Loading a Pillow image is not thread-safe, and X may contain the same one twice.
 _PILLOW_LOCK = threading.Lock()
@@ -98,7 +98,7 @@ class Images:
             if isinstance(item, np.ndarray):
                 image = Image.fromarray(np.ascontiguousarray(item))
                 return image_to_pixels(image, settings)
-            if isinstance(item, Image.Image) and data.startswith(_DECODED):
+            if isinstance(item, Image.Image) and data.startswith(DECODED):
                 return image_to_pixels(item, settings, on_dark)
             return decode_image(data, settings, on_dark)
 
@@ -224,7 +224,7 @@ def image_tags(tags):
 
 
 def _input_error(X, details, name):
-    return ValueError(f"{name} {ACCEPTED} Got {name} of type {_type(X)}{details}.")
+    return ValueError(f"{name} is of type {_type(X)}{details}. {name} {ACCEPTED}")
 
 
 def _empty_error(shape, name):
@@ -313,7 +313,7 @@ def _pillow_bytes(image):
     orientation = image.getexif().get(0x0112)
     described = image.mode, image.size, orientation, image.info.get("transparency")
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
-    return _DECODED + repr((*described, palette)).encode() + image.tobytes()
+    return DECODED + repr((*described, palette)).encode() + image.tobytes()
 
 
 def _cause(error):

@@ -105,11 +105,14 @@ def is_deep_grey(mode):
 
 
 def largest_value(image):
-    """Return the largest value in any channel of a loaded image."""
+    """Return the largest value in any colour of a loaded image."""
     if image.mode in ("I;16B", "I;16L", "I;16N"):  # for which Pillow has no extrema
         return np.asarray(image).max()
     extrema = image.getextrema()
-    return max(e[1] for e in extrema) if isinstance(extrema[0], tuple) else extrema[1]
+    if not isinstance(extrema[0], tuple):
+        return extrema[1]
+    colours = extrema[:-1] if image.mode.endswith(("A", "a")) else extrema
+    return max(largest for _, largest in colours)
 
 
 def reduced(image, convert, factor):

@@ -8,6 +8,10 @@ import numpy as np
 # does not change the others. A multiple of 4, the step of Philox.
 N_UNIFORMS = 12
 
+# Part of the key under which features of transformed images are stored. To be raised
+# when the same settings and random numbers give other pixels.
+TRANSFORMS_VERSION = 2
+
 # The identity transformation. NaN and None mean "off".
 _IDENTITY = {
     **dict.fromkeys(("theta", "tx", "ty", "shear"), 0.0),
@@ -18,6 +22,26 @@ _IDENTITY = {
     "brightness": np.nan,
 }
 _OPTIONAL = ("channel_shift_intensity", "brightness")
+
+
+def describe_augmenter(augmenter):
+    """Return a text that is equal for augmenters that transform images alike."""
+    params = augmenter.get_params()
+    settings = {name: _plain(params[name]) for name in sorted(params)}
+    kind = type(augmenter)
+    return f"{kind.__module__}.{kind.__qualname__} v{TRANSFORMS_VERSION} {settings}"
+
+
+def _plain(value):
+    """Return NumPy's scalars and any sequences as Python's numbers and lists.
+
+    The text of a long array would leave out numbers, and the negative of an unsigned
+    number is not what it should be.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    is_sequence = hasattr(value, "__len__") and not isinstance(value, str)
+    return [_plain(item) for item in value] if is_sequence else value
 
 
 def draw_parameters(settings, image_size, uniforms):
@@ -37,7 +61,9 @@ def draw_parameters(settings, image_size, uniforms):
     parameters : dict of str to ndarray of shape (n,)
         As `ImageAugmenter.draw` returns them.
     """
-    rotation, shear = settings["rotation_range"], settings["shear_range"]
+    rotation, shear = (
+        _plain(settings[f"{name}_range"]) for name in ("rotation", "shear")
+    )
     zoom = _zoom_limits(settings["zoom_range"])
     height, width = image_size
     u = uniforms.T
@@ -166,6 +192,7 @@ def _shifts(name, settings, size, uniform, sign):
 
 
 def _channel_shifts(largest, uniform):
+    largest = _plain(largest)
     if largest == 0:
         return np.full(len(uniform), None)
     return _scale_uniform(-largest, largest, uniform)

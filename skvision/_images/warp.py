@@ -16,6 +16,10 @@ _BLOCK_PIXELS = 2**15
 # Integers up to here, such as pixel indices, are exact in float32.
 _MAX_EXACT_FLOAT32 = 2**24
 
+# Floats whose maximum is lower are not taken for grey levels. Values scaled to 0 to 1
+# can exceed 1 a little, where an image was resized or brightened.
+_DARKEST = 2
+
 _EXPECTED = (
     "images must be an array of shape (n_images, height, width, 3), uint8 or float "
     "with values from 0 to 255."
@@ -53,6 +57,12 @@ def check_batch(images):
         raise ValueError(
             f"{_EXPECTED} Got values from {array.min()} to {array.max()}: scale them "
             "after the transformation, not before."
+        )
+    if 0 < array.max() < _DARKEST:
+        raise ValueError(
+            f"{_EXPECTED} Got floats up to {array.max()}, which appear to be scaled to "
+            "0 to 1: pass 255 * images. If the images are as dark as that, pass them "
+            "as uint8."
         )
     return array.astype(np.float32, copy=False)
 
@@ -108,7 +118,8 @@ def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
     Parameters
     ----------
     theta, tx, ty, shear, zx, zy : ndarray of shape (n,)
-        As in Keras: degrees, pixels, pixels, degrees, factor, factor.
+        In degrees, pixels along the height, pixels along the width, degrees, and two
+        factors.
     image_size : tuple of (int, int)
         Height and width of the images, in pixels.
 
@@ -121,16 +132,16 @@ def affine_matrices(theta, tx, ty, shear, zx, zy, image_size):
     height, width = image_size
     theta, shear = np.deg2rad(theta), np.deg2rad(shear)
     cos, sin = np.cos(theta), np.sin(theta)
+    # As in Keras, on points (column, row). But there `tx` is along the width, although
+    # drawn from `height_shift_range`, and the centre is that of the transposed image.
     matrix = _matrices([[cos, -sin, 0], [sin, cos, 0]])
-    matrix = matrix @ _matrices([[1, 0, tx], [0, 1, ty]])
+    matrix = matrix @ _matrices([[1, 0, ty], [0, 1, tx]])
     matrix = matrix @ _matrices([[1, -np.sin(shear), 0], [0, np.cos(shear), 0]])
     matrix = matrix @ _matrices([[zx, 0, 0], [0, zy, 0]])
-    x, y = height / 2 - 0.5, width / 2 - 0.5
+    x, y = width / 2 - 0.5, height / 2 - 0.5
     matrix = _matrices([[1, 0, x], [0, 1, y]]) @ matrix
     matrix = matrix @ _matrices([[1, 0, -x], [0, 1, -y]])
-    # Keras uses the centre of (height, width) and swaps the axes afterwards. So the
-    # centre is that of the transposed image, and `tx` shifts columns. Kept as it is.
-    return matrix[:, [1, 0]][:, :, [1, 0, 2]]
+    return matrix[:, [1, 0]][:, :, [1, 0, 2]]  # on points (row, column)
 
 
 def _matrices(rows):

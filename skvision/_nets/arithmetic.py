@@ -119,9 +119,10 @@ def _tensorflow_modes():
             yield "tf32"
         if override := os.environ.get("NVIDIA_TF32_OVERRIDE"):
             yield f"nvidia_tf32_override={override}"
-    config = getattr(sys.modules.get("tensorflow"), "config", None)
-    if config is not None:  # else the user cannot have set any option
-        options = config.optimizer.get_experimental_options()
+    if "tensorflow" in sys.modules:  # else the user cannot have set any option
+        from skvision._nets.backend import tf
+
+        options = tf.config.optimizer.get_experimental_options()
         for name, value in sorted(options.items()):
             if name.startswith("auto_mixed_precision") and value:
                 yield name

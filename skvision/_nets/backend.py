@@ -9,13 +9,22 @@ import functools
 import os
 
 from skvision._utils import process
-from skvision._utils.parallel import n_threads
+from skvision._utils.parallel import n_threads, run_to_end
 
-with process.tensorflow_start():
-    import keras
-    import tensorflow as tf
 
-    tf.config.list_physical_devices()
+def _load():
+    with process.tensorflow_start():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+# An import that Ctrl-C ends halfway cannot be repeated in the same process.
+run_to_end("TensorFlow", _load)
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
 __all__ = [
     "check_usable_here",

@@ -11,6 +11,17 @@ FLOAT = {"dtype": "float32"}
 IMAGES = {"dtype": "float32", "data_format": "channels_last"}
 
 
+def square_root(name):
+    """Return a layer that computes the square root.
+
+    Keras has no such activation function, and a model that contains `keras.ops.sqrt`
+    itself cannot be loaded from `.h5` files, nor one with a layer of ours without
+    skvision. But activations may be operations: this is that of `keras.ops.sqrt`.
+    """
+    operation = keras.ops.sqrt(keras.KerasTensor((1,)))._keras_history.operation
+    return keras.layers.Activation(operation, name=name, **FLOAT)
+
+
 class KerasLayers:
     """Factory of standard Keras layers.
 

@@ -37,24 +37,32 @@ def build_optimizer(config):
         ) from error
 
 
+def saved_form(optimizer):
+    """Return an optimizer as plain values, unless it is of a user's class.
+
+    Optimizers refer to variables of TensorFlow, which skops cannot save.
+    """
+    if not is_keras_optimizer(optimizer):
+        return optimizer
+    return keras.optimizers.serialize(optimizer)
+
+
 def is_keras_optimizer(optimizer):
-    """Return whether the optimizer is one of Keras' own, not a user's class."""
-    return type(optimizer).__module__.split(".")[0] == "keras"
+    """Return whether the optimizer and its schedule are Keras', not a user's class."""
+    parts = optimizer, getattr(optimizer, "_learning_rate", optimizer)
+    return all(type(part).__module__.split(".")[0] == "keras" for part in parts)
 
 
 def optimizer_key(config):
     """Return everything that an optimizer's traced update depends on, as a key.
 
     A learning rate that is a number is not included, because it is a variable of the
-    optimizer. The classes of the optimizer and of its parts, such as a schedule, are
-    included, because users may redefine a class under the same name.
+    optimizer. Returns None for classes of users: their code may depend on anything.
     """
-    if config is None:
+    if not is_keras_optimizer(build_optimizer(config)):
         return None
     settings = dict(config["config"])
     if not isinstance(settings.get("learning_rate"), dict):
         settings["learning_rate"] = None
     text = json.dumps(config | {"config": settings}, sort_keys=True)
-    optimizer = build_optimizer(config)
-    classes = [type(optimizer), *map(type, vars(optimizer).values())]
-    return text, tuple(classes), keras.config.floatx()
+    return text, keras.config.floatx()

@@ -35,13 +35,25 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
         False if somebody may keep the model: later fits must not change its weights.
     """
     check_usable_here()
-    key = network, optimizer_key(optimizer), dtype
-    program = _pop_unmodified(key) or Program(network, optimizer, dtype)
+    key = _key(network, optimizer, dtype)
+    program = key and _pop_unmodified(key)
+    program = program or Program(network, optimizer, dtype)
     try:
         yield program
+    except KeyboardInterrupt:
+        is_reusable = False  # a graph may be half traced
+        raise
     finally:
-        if is_reusable and program.is_unmodified():
+        if is_reusable and key and program.is_unmodified():
             _release(key, program)
+
+
+def _key(network, optimizer, dtype):
+    """Return the key of a program, or None if no key can tell what it computes."""
+    if optimizer is None:
+        return network, None, dtype
+    key = optimizer_key(optimizer)
+    return key and (network, key, dtype)
 
 
 def predict_logits(network, weights, views, dtype, label, verbose):

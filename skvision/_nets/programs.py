@@ -9,7 +9,6 @@ takes about a second and some MB that TensorFlow never frees, so programs are re
 functions, not constants in their graphs.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -27,7 +26,8 @@ from skvision._nets.backend import (
 from skvision._nets.layers import KerasLayers, TrainedLayers
 from skvision._nets.optimizers import build_optimizer, is_keras_optimizer
 from skvision._nets.snapshot import Snapshot
-from skvision._utils.parallel import chunks, map_ahead, n_threads
+from skvision._utils.interrupts import check_interrupt
+from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 
 
 class Program:
@@ -51,6 +51,7 @@ class Program:
             self._add_optimizer(optimizer)
         self._constants = [v.numpy() for v in self.model.non_trainable_variables]
         self._snapshot = Snapshot(self.model, self.optimizer)
+        self._is_discarded = False
 
     def _add_optimizer(self, config):
         self.optimizer = build_optimizer(config)
@@ -73,7 +74,11 @@ class Program:
 
     def is_unmodified(self):
         """Return whether the program equals a new one, except for its variables."""
-        return self._snapshot.is_unchanged()
+        return not self._is_discarded and self._snapshot.is_unchanged()
+
+    def discard(self):
+        """Declare the program unfit for other fits: Ctrl-C may end a trace halfway."""
+        self._is_discarded = True
 
     def load(self, state, learning_rate, ema_momentum):
         """Set the variables to `state`; reset the optimizer if that has none."""
@@ -186,6 +191,7 @@ class Program:
                 outputs[indices] = logits.numpy()[: len(indices)]
                 if progress is not None:
                     progress.add(len(indices))
+                check_interrupt()
         return outputs
 
     def _train_step_eagerly(
@@ -270,7 +276,7 @@ def prefetch(make, batches):
         yield map(make, batches)
         return
     with (
-        ThreadPoolExecutor(n_threads()) as pool,
+        Threads(n_threads()) as pool,
         closing(map_ahead(pool, make, batches, 2 * n_threads())) as prefetched,
     ):
         yield prefetched

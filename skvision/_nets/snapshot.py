@@ -42,12 +42,20 @@ class Snapshot:
 
     def changes(self):
         """Return the changed attributes, as in "'momentum' of SGD"."""
+        found = self._current()
+        added = found.keys() - self._attributes.keys()
         return [
             f"{name.lstrip('_')!r} of {self._label(i)}"
-            for i, name in self._differing(self._current())
+            for i, name in [*self._differing(found), *filter(self._has_effect, added)]
             if name not in _HARMLESS
             and not name.startswith("_self_")  # TensorFlow's bookkeeping of the others
         ]
+
+    def _has_effect(self, key):
+        """Return whether an added attribute is one that Keras may use."""
+        i, name = key
+        is_private = i > 0 and name.startswith("_")
+        return is_private or hasattr(type(self._objects[i]), name)
 
     def _current(self):
         return {
@@ -75,7 +83,14 @@ class Snapshot:
 
 
 def _comparable(value):
-    """Return a list or dict as a tuple of its items, which is immutable."""
+    """Return a list or dict as a tuple of its items, which is immutable.
+
+    The parts of Keras that can be modified in place are followed by their settings.
+    """
+    if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+        return value, _comparable(value.get_config())
+    if isinstance(value, keras.dtype_policies.DTypePolicy):
+        return value, _comparable(vars(value))
     if isinstance(value, dict):
         value = list(value.items())
     if isinstance(value, (list, tuple)):

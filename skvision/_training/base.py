@@ -19,11 +19,13 @@ from skvision._training.data import ArrayData
 from skvision._training.probabilities import probabilities
 from skvision._training.sklearn_callbacks import EpochTasks
 from skvision._utils.errors import short_traceback
+from skvision._utils.interrupts import Interruptible
 from skvision._utils.persistence import SavedWithVersions
 from skvision._utils.validation import (
     CallbackSupportMixin,
     check_callbacks,
     check_sample_weight,
+    check_units,
     fit_context,
     with_callbacks,
 )
@@ -76,6 +78,21 @@ class BaseNetworkClassifier(
     """
 
     _phase = "training"  # as progress calls it
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if hasattr(state.get("optimizer"), "apply"):
+            from skvision._nets.optimizers import saved_form
+
+            state["optimizer"] = saved_form(state["optimizer"])
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if isinstance(vars(self).get("optimizer"), dict):
+            from skvision._nets.optimizers import build_optimizer
+
+            self.optimizer = build_optimizer(self.optimizer)
 
     @abstractmethod
     def _check_data(self, X, *, reset, name="X"):
@@ -137,14 +154,18 @@ class BaseNetworkClassifier(
             If the loss became NaN or infinite.
         """
         validation = X_val, y_val, sample_weight_val
-        with short_traceback(), self._restore_features_on_error():
+        with (
+            short_traceback(),
+            self._restore_features_on_error(),
+            Interruptible(),
+        ):
             fitted_attributes = self._fit(X, y, sample_weight, validation)
         vars(self).update(fitted_attributes)
         return self
 
     def _fit(self, X, y, sample_weight, validation):
         """Train, and return the attributes of the fitted classifier."""
-        check_callbacks(self.callbacks)
+        self._check_parameters()
         classes, codes, weight = self._check_targets(X, y, sample_weight)
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
@@ -159,7 +180,19 @@ class BaseNetworkClassifier(
         data, codes, weight = train
         # Scaled to a mean of 1: otherwise their scale would act on the learning rate.
         train = data, codes, (weight / weight.mean()).astype(np.float32)
-        return self._train(train, validation, classes, seed, X, y)
+        attributes = self._train(train, validation, classes, seed, X, y)
+        # For the titles of plots.
+        n_validation = None if validation is None else len(validation[1])
+        return attributes | {"_n_validation": n_validation}
+
+    def _check_parameters(self):
+        """Check what constraints cannot, before images are read, which takes long."""
+        check_callbacks(self.callbacks)
+        for name in self.get_params(deep=False).keys() & {"hidden_units", "filters"}:
+            check_units(name, getattr(self, name))
+        if getattr(self, "augmenter", None) is not None:
+            self.augmenter.draw(1, image_size=(1, 1), random_state=0)
+        self._optimizer_config()
 
     @contextmanager
     def _restore_features_on_error(self):
@@ -240,7 +273,7 @@ class BaseNetworkClassifier(
         data = self._check_data(X, reset=False)
         from skvision._nets.program_pool import predict_logits
 
-        with short_traceback():
+        with short_traceback(), Interruptible():
             logits = predict_logits(
                 self._network,
                 self._weights,
@@ -250,7 +283,15 @@ class BaseNetworkClassifier(
                 verbose=0 if isinstance(data, ArrayData) else self.verbose,
             )
         data.warn()
-        return np.mean(logits, axis=0)
+        logits = np.mean(logits, axis=0)
+        finite = np.isfinite(logits).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The logits of sample {finite.argmin()} of X are not finite: its "
+                "values are too large for float32 in the network. Scale the features, "
+                "as with StandardScaler, before training and prediction."
+            )
+        return logits
 
     def _predicted_views(self, data):
         """Return the data over which predictions average the logits."""
@@ -279,9 +320,15 @@ class BaseNetworkClassifier(
                 "warm_start=False to train from scratch."
             )
         weight = check_sample_weight(sample_weight, y, ensure_non_negative=True)
-        class_weight = compute_class_weight(
-            self.class_weight, classes=classes, y=y, sample_weight=weight
-        )
+        try:
+            class_weight = compute_class_weight(
+                self.class_weight, classes=classes, y=y, sample_weight=weight
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "The 'class_weight' parameter must be 'balanced', None or a dict of "
+                f"class to weight. Got {self.class_weight!r} instead: {error}."
+            ) from error
         if not (np.isfinite(class_weight) & (class_weight >= 0)).all():
             raise ValueError(
                 "Weights in the 'class_weight' parameter must be finite and not "
@@ -354,7 +401,7 @@ class BaseNetworkClassifier(
 
         if not start.is_complete:
             return fitted_attributes(start.state)
-        n_epochs = start.state.epoch + self.epochs
+        n_epochs = start.state.epoch + int(self.epochs)
         state, is_complete, checkpoint = self._run_phase(
             network,
             train,
@@ -414,7 +461,7 @@ class BaseNetworkClassifier(
             state = replace(state, **checkpoint.read())
         if make_tasks is not None:
             settings["tasks"] = make_tasks(state.epoch)
-        parameters = {name: getattr(self, name) for name in _PLAN_PARAMETERS}
+        parameters = {name: self._plain_parameter(name) for name in _PLAN_PARAMETERS}
         parameters["compute_dtype"] = self._effective_dtype()
         plan = loop.TrainingPlan(
             network=network,
@@ -428,6 +475,11 @@ class BaseNetworkClassifier(
         if make_tasks is not None:
             plan.tasks.end_fit(state)
         return state, is_complete, checkpoint
+
+    def _plain_parameter(self, name):
+        """Return a parameter; NumPy's scalars, which can overflow, as Python's."""
+        value = getattr(self, name)
+        return value.item() if isinstance(value, np.generic) else value
 
     def _previous_state(self, network):
         """Return the state of the previous fit if `warm_start`, else an empty one."""
@@ -493,9 +545,9 @@ class BaseNetworkClassifier(
         settings = network, arithmetic, seed, self._optimizer_config()
         yield repr((__version__, *settings)).encode()
         names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
-        parameters = [(name, getattr(self, name)) for name in names]
         if self.learning_rate_schedule != "constant":
-            parameters.append(("epochs", self.epochs))
+            names.append("epochs")
+        parameters = [(name, self._plain_parameter(name)) for name in names]
         yield repr(parameters).encode()
         for part in (train, validation or ()):
             for values in part:

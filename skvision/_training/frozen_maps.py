@@ -9,6 +9,7 @@ import numpy as np
 
 from skvision._features.extraction import Extraction, rows_per_pass
 from skvision._features.store import FeatureStore
+from skvision._images.random_transforms import describe_augmenter
 from skvision._training.image_data import ImageData
 
 VIEWS = 3  # random stream, in addition to those in `loop`
@@ -87,24 +88,24 @@ class FrozenMaps:
         """Compute and store missing activations; with `seed`, also of the views."""
         is_augmented = seed is not None and self.augmenter is not None
         is_stored = is_augmented and (
-            self.n_views is not None or only_flips(self.augmenter)
+            self.n_views is not None or self.augmenter._only_flips()
         )
         views = flips_of(self.augmenter) if is_stored else ("plain",)
         fixed = self.fixed
         if fixed.store is None:
-            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+            fixed = fixed.changed(store=FeatureStore(None, self.max_bytes))
         if not _filled(fixed, views):  # or each epoch would compute what is missing
-            fixed = fixed.changed(store=FeatureStore.temporary(self.max_bytes))
+            fixed = fixed.changed(store=FeatureStore(None, self.max_bytes))
             _filled(fixed, views)
         loaded = replace(self, fixed=fixed, views=views)
         if is_augmented and not is_stored:
             unstored = ImageData(fixed.images, fixed.image_settings, self.augmenter)
             return replace(loaded, unstored=unstored.load())
-        if not is_augmented or only_flips(self.augmenter):
+        if not is_augmented or self.augmenter._only_flips():
             return loaded
         store = fixed.store
         if not self.is_seeded:
-            store = FeatureStore.temporary(self.max_bytes)
+            store = FeatureStore(None, self.max_bytes)
         drawn = random_views(self.augmenter, self.n_views, seed)
         random = fixed.changed(store=store, views=drawn, label="views")
         random.fill()
@@ -132,7 +133,7 @@ class FrozenMaps:
         self.fixed.images.warn_if_dark()
 
     def content(self):
-        augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
+        augmenter = self.augmenter and describe_augmenter(self.augmenter)
         yield repr((self.fixed.settings, augmenter, self.n_views)).encode()
         for i in self.indices:
             yield self.fixed.digests[i]
@@ -169,23 +170,11 @@ def flips_of(augmenter):
     return tuple(itertools.compress(FLIPS, made))
 
 
-def only_flips(augmenter):
-    """Return whether the augmenter transforms images in no other way."""
-    ignored = "horizontal_flip", "vertical_flip", "fill_mode", "cval"
-    defaults = type(augmenter)().get_params()
-    return all(
-        name in ignored or value == defaults[name]
-        for name, value in augmenter.get_params().items()
-    )
-
-
 def random_views(augmenter, n_views, seed):
     """Return view name -> function from an image to the view."""
-    params = sorted(augmenter.get_params().items())
+    description = describe_augmenter(augmenter)
     return {
-        f"augmented {params} seed={seed} number={number}": _View(
-            augmenter, seed, number
-        )
+        f"{description} seed={seed} number={number}": _View(augmenter, seed, number)
         for number in range(n_views)
     }
 

@@ -1,11 +1,12 @@
 """Images as `Data`: decoded, and augmented in training."""
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from copy import copy
 
 import numpy as np
 
-from skvision._utils.parallel import map_ahead, n_threads
+from skvision._images.random_transforms import describe_augmenter
+from skvision._utils.parallel import Threads, map_ahead, n_threads
 
 # Decoded images are kept in memory up to this size, about 31,000 images of 150 x 150
 # pixels; larger data are decoded again in each epoch.
@@ -63,8 +64,11 @@ class ImageData:
         if np.prod(shape, dtype=float) > MAX_BYTES_IN_MEMORY:
             return self
         self.pixels = np.empty(shape, dtype=np.uint8)
-        with ThreadPoolExecutor(n_threads()) as pool:
-            decoded = map_ahead(pool, self._decode, range(len(self.images)), 16)
+        indices = range(len(self.images))
+        with (
+            Threads(n_threads()) as pool,
+            closing(map_ahead(pool, self._decode, indices, 16)) as decoded,
+        ):
             for i, image in enumerate(decoded):
                 self.pixels[i] = image
         self.warn()
@@ -91,7 +95,7 @@ class ImageData:
 
     def content(self):
         """Yield bytes that identify the data."""
-        augmenter = self.augmenter and sorted(self.augmenter.get_params().items())
+        augmenter = self.augmenter and describe_augmenter(self.augmenter)
         yield repr((self.settings, augmenter)).encode()
         for i in self.indices:
             yield self.images.digest(i)

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from skvision._training.loop import TrainingState
 from skvision._training.probabilities import evaluate
 
 
@@ -12,6 +11,8 @@ def linear_head(train, validation, n_classes, n_views):
 
     `train` contains `n_views` rows of each image, which count together as one.
     """
+    from skvision._training.loop import TrainingState  # loads TensorFlow
+
     data, y, sample_weight = train
     X, absent = data.X, np.setdiff1d(np.arange(n_classes), y)
     if len(absent):  # all samples of these classes have a weight of 0

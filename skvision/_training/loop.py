@@ -12,6 +12,7 @@ from skvision._nets.programs import prefetch
 from skvision._training.checkpoint import Checkpoint
 from skvision._training.probabilities import evaluate
 from skvision._training.sklearn_callbacks import NoTasks
+from skvision._utils.interrupts import Interruptible, check_interrupt
 from skvision._utils.parallel import chunks
 from skvision._utils.progress import EpochProgress
 from skvision._utils.warning import warn
@@ -129,6 +130,8 @@ def train(plan, state):
             state = replace(state, weights=program.initial_weights(seeds))
         training = _Training(plan, state, program)
         is_complete = training.run()
+        if not is_complete:
+            program.discard()
     state = training.state
     if plan.early_stopping and state.best_weights is not None:
         state = replace(state, weights=state.best_weights)
@@ -151,7 +154,7 @@ class _Training:
         """Run the epochs; return False if Ctrl-C ended them."""
         first_epoch = self.state.epoch
         try:
-            with self.progress:
+            with Interruptible(), self.progress:
                 self.callbacks.attach()
                 self.callbacks.call("on_train_begin", {})
                 while not self._is_finished():
@@ -222,6 +225,7 @@ class _Training:
                     plan.l2,
                     n_rows=plan.batch_size,
                 )
+                check_interrupt()
                 if not np.isfinite(batch_loss):
                     raise _divergence_error(plan, epoch, batch_loss)
                 loss, correct = loss + batch_loss, correct + batch_correct
@@ -343,19 +347,7 @@ def _copy_or_create(callback, i):
     So fits do not change the parameters of an estimator.
     """
     if not isinstance(callback, keras.callbacks.Callback):
-        try:
-            created = callback()
-        except TypeError as error:
-            raise ValueError(
-                f"callbacks[{i}], {callback!r}, cannot be called without arguments "
-                f"({error}). Pass a callback, or a function that returns one."
-            ) from error
-        if isinstance(created, keras.callbacks.Callback):
-            return created
-        raise ValueError(
-            f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when "
-            f"called without arguments. It returned {created!r}."
-        )
+        return _create(callback, i)
     try:
         return copy.deepcopy(callback)
     except Exception as error:
@@ -364,3 +356,20 @@ def _copy_or_create(callback, i):
             "but each fit uses a copy. Pass a class, or a function that returns a new "
             "callback, instead."
         ) from error
+
+
+def _create(factory, i):
+    """Return the callback that a function or class returns."""
+    try:
+        created = factory()
+    except TypeError as error:
+        raise ValueError(
+            f"callbacks[{i}], {factory!r}, cannot be called without arguments "
+            f"({error}). Pass a callback, or a function that returns one."
+        ) from error
+    if isinstance(created, keras.callbacks.Callback):
+        return created
+    raise ValueError(
+        f"callbacks[{i}] must be a keras.callbacks.Callback, or return one when called "
+        f"without arguments. It returned {created!r}."
+    )

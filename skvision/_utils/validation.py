@@ -4,10 +4,13 @@ Private and experimental names of scikit-learn are imported here and nowhere els
 that a new scikit-learn release can affect only this module.
 """
 
+import functools
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import Interval as _Interval
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
@@ -35,6 +38,7 @@ __all__ = [
     "check_option",
     "check_sample_weight",
     "check_units",
+    "explain_unknown_arguments",
     "fit_context",
     "fraction",
     "non_negative",
@@ -42,6 +46,20 @@ __all__ = [
     "positive_integer",
     "with_callbacks",
 ]
+
+
+class Interval(_Interval):
+    """scikit-learn's constraint, without bools and fractions.
+
+    True would silently mean 1 (`np.bool_` is refused anyway), and scikit-learn's raises
+    a TypeError for a `Fraction`.
+    """
+
+    def is_satisfied_by(self, val):
+        is_number = isinstance(val, int | float | np.number)
+        is_number = is_number and not isinstance(val, bool)
+        return is_number and super().is_satisfied_by(val)
+
 
 positive_integer = Interval(Integral, 1, None, closed="left")
 non_negative = Interval(Real, 0, None, closed="left")
@@ -75,9 +93,7 @@ def check_image_size(image_size, smallest=1):
     """Return `image_size` as a pair of ints (height, width), both >= `smallest`."""
     try:
         height, width = image_size
-        valid = all(
-            isinstance(side, Integral) and side >= smallest for side in (height, width)
-        )
+        valid = all(_is_int(side) and side >= smallest for side in (height, width))
     except (TypeError, ValueError):
         valid = False
     if not valid:
@@ -101,7 +117,7 @@ def check_option(name, value, options):
 def check_units(name, units):
     """Return the parameter `name` as a tuple of positive ints, one per layer."""
     if not isinstance(units, tuple | list) or not all(
-        isinstance(n, Integral) and n > 0 for n in units
+        _is_int(n) and n > 0 for n in units
     ):
         raise ValueError(
             f"The {name!r} parameter must be a tuple or list of positive ints, one per "
@@ -110,12 +126,53 @@ def check_units(name, units):
     return tuple(int(n) for n in units)
 
 
+def _is_int(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 def check_callbacks(callbacks):
     """Raise unless all `callbacks` may be Keras callbacks, or can be called."""
     for i, callback in enumerate(callbacks or ()):
-        if not callable(callback) and not hasattr(callback, "set_model"):
-            raise ValueError(
-                f"callbacks[{i}] must be an instance of keras.callbacks.Callback, or a "
-                f"function or class that returns one. Got {callback!r} of type "
-                f"{type(callback).__name__} instead."
-            )
+        if callable(callback) or _is_keras_callback(callback):
+            continue
+        hint = ""
+        if hasattr(callback, "set_model"):
+            hint = " Derive its class from keras.callbacks.Callback."
+        elif hasattr(callback, "on_fit_task_end"):
+            hint = " Pass callbacks of scikit-learn to the method 'set_callbacks'."
+        raise ValueError(
+            f"callbacks[{i}] must be an instance of keras.callbacks.Callback, or a "
+            f"function or class that returns one. Got {callback!r} of type "
+            f"{type(callback).__name__} instead.{hint}"
+        )
+
+
+def _is_keras_callback(value):
+    """Return whether `value` is a callback of Keras, without importing Keras."""
+    return any(
+        kind.__name__ == "Callback" and kind.__module__.split(".")[0] == "keras"
+        for kind in type(value).__mro__
+    )
+
+
+def explain_unknown_arguments(explanations):
+    """Decorate a constructor so that errors explain some arguments that it lacks.
+
+    Parameters
+    ----------
+    explanations : dict of str to str
+        Name of the argument -> predicate of a sentence about it.
+    """
+
+    def decorate(init):
+        @functools.wraps(init)  # scikit-learn reads the signature of `__init__`
+        def checked_init(self, *args, **kwargs):
+            unknown = [name for name in explanations if name in kwargs]
+            if unknown:
+                reasons = "; ".join(f"{n!r} {explanations[n]}" for n in unknown)
+                raise TypeError(f"{type(self).__name__}: {reasons}. Leave it out.")
+            init(self, *args, **kwargs)
+
+        return checked_init
+
+    return decorate

@@ -1,7 +1,7 @@
 """Checking images and labels before training."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from numbers import Integral
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skvision._images.inputs import check_images
-from skvision._utils.parallel import map_ahead, n_threads
+from skvision._utils.parallel import Threads, map_ahead, n_threads
 from skvision.datasets._class_names import same_spelling
 from skvision.datasets._duplicates import exact_groups, near_groups
 from skvision.datasets._inspection import look_at
@@ -113,10 +113,11 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     if max_hash_distance is not None:
         name = "max_hash_distance"
         check_scalar(max_hash_distance, name, Integral, min_val=0, max_val=64)
-    with ThreadPoolExecutor(n_threads()) as pool:
+    with Threads(n_threads()) as pool:
         for part in parts:
             look, indices = partial(look_at, part.images), range(len(part.images))
-            part.looks = list(map_ahead(pool, look, indices, 2 * n_threads()))
+            with closing(map_ahead(pool, look, indices, 2 * n_threads())) as looks:
+                part.looks = list(looks)
     findings = [
         *_findings_of_images(parts),
         *_findings_of_groups(parts, max_hash_distance),

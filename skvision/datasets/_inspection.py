@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from skvision._images.decode import DARK, open_image
+from skvision._images.inputs import DECODED
 from skvision._images.modes import converter, largest_value
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
@@ -58,7 +59,7 @@ def _problems(item, data):
     """Return {problem: detail} of an image that can be read."""
     if isinstance(item, np.ndarray):
         return _size_problems(*item.shape[1::-1])
-    if isinstance(item, Image.Image):
+    if isinstance(item, Image.Image) and data.startswith(DECODED):
         return _size_problems(*item.size) | _depth_problems(item)
     with open_image(data) as image:
         return _size_problems(*image.size) | _depth_problems(image)
@@ -80,8 +81,6 @@ def _depth_problems(image):
     white = converter(image, None).white
     if white is None:
         return {}
-    if image.mode in ("LA", "RGBA"):
-        image = image.convert(image.mode[:-1])
     image.load()
     largest = largest_value(image)
     if largest >= DARK * white:

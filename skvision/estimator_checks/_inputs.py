@@ -135,9 +135,9 @@ def check_invalid_inputs_raise(name, estimator):
 
 
 def check_invalid_elements_raise(name, estimator):
-    """A missing, empty or non-path element among paths raises an error."""
+    """An element among paths that is no image raises an error."""
     first, *others = sample().paths
-    elements = None, float("nan"), "", 3, 2.5, b"image.png", [first]
+    elements = None, float("nan"), "", 3, 2.5, {}, [first, first]
     forms = {f"a list with {x!r} among paths": [*others, x] for x in elements}
     _check_rejected(name, estimator, forms)
 

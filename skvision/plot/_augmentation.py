@@ -5,13 +5,14 @@ import numpy as np
 from skvision._images.inputs import check_images
 from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
+from skvision.plot._composites import having, names_inside
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
-    final_estimator,
     grid_axes,
     read_for_display,
 )
+from skvision.plot._texts import image_names
 
 
 class AugmentationDisplay:
@@ -27,6 +28,9 @@ class AugmentationDisplay:
 
     images : ndarray of shape (n_images, height, width, 3), dtype uint8
         The transformed images.
+
+    name : str, default=None
+        File name of the original, drawn below it.
 
     Attributes
     ----------
@@ -57,9 +61,10 @@ class AugmentationDisplay:
     7
     """
 
-    def __init__(self, *, original, images):
+    def __init__(self, *, original, images, name=None):
         self.original = original
         self.images = images
+        self.name = name
 
     def plot(self, *, ax=None, n_cols=7, im_kw=None):
         """Draw the images in a grid, starting with the original.
@@ -81,12 +86,15 @@ class AugmentationDisplay:
         """
         check_matplotlib(f"{type(self).__name__}.plot")
         images = [self.original, *self.images]
-        self.axes_ = grid_axes(ax, images, n_cols, width=1.7, n_title_lines=1)
+        self.axes_ = grid_axes(
+            ax, images, n_cols, width=1.7, n_lines=1 + (self.name is not None)
+        )
+        texts = {"lines": [("", "original", "")], "name": self.name}
+        texts |= {"fontweight": "bold"}
         self.images_ = [
-            draw_image(ax, image, im_kw)
-            for ax, image in zip(self.axes_, images, strict=True)
+            draw_image(ax, image, im_kw, **({} if i else texts))
+            for i, (ax, image) in enumerate(zip(self.axes_, images, strict=True))
         ]
-        self.axes_[0].set_title("original", fontsize=9, fontweight="bold")
         self.axes_[0].spines[:].set(visible=True, color="C1", linewidth=3)
         self.figure_ = self.axes_[0].figure
         return self
@@ -110,9 +118,9 @@ class AugmentationDisplay:
         ----------
         augmenter : ImageAugmenter
             Generates the random transformations.
-        image : str, os.PathLike or array-like
-            Path of the image, or its pixels as a uint8 array of shape
-            (height, width, 3) or (height, width).
+        image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
+            Path of the image, its encoded file, or its pixels: a Pillow image or a
+            uint8 array of shape (height, width, 3) or (height, width).
         n_images : int, default=20
             Number of transformed images.
         random_state : int, RandomState instance or None, default=None
@@ -137,6 +145,8 @@ class AugmentationDisplay:
 
         Raises
         ------
+        TypeError
+            If `augmenter` is not an ImageAugmenter.
         ImageReadError
             If the file cannot be read.
 
@@ -153,9 +163,14 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
+        if not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
+            raise TypeError(
+                f"'augmenter' must be an ImageAugmenter. Got {augmenter!r} instead. "
+                "For a classifier that has one, use from_estimator."
+            )
         settings = image_size and ImageSettings(check_image_size(image_size))
-        original = _read_image(image, settings)
-        display = _transform(cls, augmenter, original, n_images, random_state)
+        original, name = _read_image(image, settings)
+        display = _transform(cls, augmenter, original, name, n_images, random_state)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
     @classmethod
@@ -178,11 +193,12 @@ class AugmentationDisplay:
         Parameters
         ----------
         estimator : estimator with the parameters `augmenter` and `image_size`
-            For example a :class:`~skvision.ScratchCNNClassifier`, fitted or not, a
-            pipeline that ends with one, or a fitted search over one.
-        image : str, os.PathLike or array-like
-            Path of the image, or its pixels as a uint8 array of shape
-            (height, width, 3) or (height, width).
+            For example a :class:`~skvision.ScratchCNNClassifier`, or a pipeline, search
+            or other composite estimator with one inside, fitted or not. Of a fitted
+            search, the best estimator is taken.
+        image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
+            Path of the image, its encoded file, or its pixels: a Pillow image or a
+            uint8 array of shape (height, width, 3) or (height, width).
         n_images : int, default=20
             Number of transformed images.
         random_state : int, RandomState instance or None, default=None
@@ -203,8 +219,10 @@ class AugmentationDisplay:
 
         Raises
         ------
+        TypeError
+            If `estimator` is not an estimator, but for example a class.
         ValueError
-            If the estimator has no augmenter.
+            If neither the estimator nor any inside it has an augmenter.
         ImageReadError
             If the file cannot be read.
 
@@ -224,27 +242,38 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        classifier = final_estimator(estimator)
-        augmenter = getattr(classifier, "augmenter", None)
-        if augmenter is None:
-            raise ValueError(
-                f"{type(classifier).__name__} has no augmenter. Set its "
-                "'augmenter' parameter to an ImageAugmenter, or use from_augmenter."
+        if not hasattr(estimator, "get_params") or isinstance(estimator, type):
+            raise TypeError(
+                "'estimator' must be an instance of an estimator, such as "
+                f"ScratchCNNClassifier(augmenter=...). Got {estimator!r} instead."
             )
-        original = _read_image(image, classifier._image_settings())
-        display = _transform(cls, augmenter, original, n_images, random_state)
+        found = having(estimator, "augmenter")
+        if not found:
+            raise ValueError(
+                f"There is no augmenter in {names_inside(estimator)}. Set the "
+                "'augmenter' parameter of a ScratchCNNClassifier or "
+                "FineTunedVGGClassifier to an ImageAugmenter, or use from_augmenter."
+            )
+        classifier = found[0]
+        original, name = _read_image(image, classifier._image_settings())
+        display = _transform(
+            cls, classifier.augmenter, original, name, n_images, random_state
+        )
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
 def _read_image(image, settings):
-    """Read an image as a uint8 array of shape (height, width, 3)."""
+    """Return an image of shape (height, width, 3), uint8, and its file name if any."""
     images = check_images([image], name="image")
-    return read_for_display(images, 0) if settings is None else images.read(0, settings)
+    name = None if images.path(0) is None else image_names(images)[0]
+    if settings is None:
+        return read_for_display(images, 0), name
+    return images.read(0, settings), name
 
 
-def _transform(cls, augmenter, original, n_images, random_state):
+def _transform(cls, augmenter, original, name, n_images, random_state):
     """Return a display of an image and its transformations, without drawing it."""
     parameters = augmenter.draw(n_images, original.shape[:2], random_state)
     copies = np.broadcast_to(original, (n_images, *original.shape))
     images = np.rint(augmenter.apply(copies, parameters)).astype(np.uint8)
-    return cls(original=original, images=images)
+    return cls(original=original, images=images, name=name)

@@ -1,11 +1,18 @@
 """Display of the loss and accuracy per epoch."""
 
+from collections.abc import Mapping
 from numbers import Integral
 
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 
-from skvision.plot._shared import check_axes, check_matplotlib, final_estimator
+from skvision.plot._composites import (
+    accepts_images,
+    check_fitted,
+    having,
+    names_inside,
+    walk,
+)
+from skvision.plot._shared import check_axes, check_matplotlib
 
 # Title of a plot -> {key in the history: label of its line}.
 _PLOTS = {
@@ -28,6 +35,9 @@ class TrainingHistoryDisplay:
 
     best_epoch : int or None, default=None
         The best epoch, counted from 1; 0 is the state before the first epoch.
+
+    title : str, default=None
+        Title of both axes.
 
     Attributes
     ----------
@@ -62,9 +72,10 @@ class TrainingHistoryDisplay:
     ['loss', 'val_loss', 'accuracy', 'val_accuracy']
     """
 
-    def __init__(self, *, history, best_epoch=None):
+    def __init__(self, *, history, best_epoch=None, title=None):
         self.history = history
         self.best_epoch = best_epoch
+        self.title = title
 
     def plot(self, *, ax=None, line_kw=None):
         """Draw the curves.
@@ -92,6 +103,8 @@ class TrainingHistoryDisplay:
         for ax, (title, labels) in zip(self.axes_, _PLOTS.items(), strict=True):
             self._plot_curves(ax, labels, line_kw)
             ax.set(xlabel="Epoch", ylabel=title)
+            if self.title is not None:
+                ax.set_title(self.title, fontsize=9, parse_math=False)
             ax.legend()
         return self
 
@@ -123,9 +136,13 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            Any classifier of skvision, a pipeline that ends with one, or a search over
-            one. The best epoch is marked if the classifier was fitted with
-            `early_stopping`, which keeps the weights of that epoch.
+            Any classifier of skvision, or any estimator with one inside: a pipeline, a
+            search, a calibration, a threshold classifier or a combination of them. The
+            best epoch is marked if the classifier was fitted with `early_stopping`,
+            which keeps the weights of that epoch. The title gives the phase and the
+            number of validation images. If several networks were fitted, as by
+            `CalibratedClassifierCV`, the history is that of the first, and the title
+            says so.
         phase : {"head", "fine_tuning"}, default="fine_tuning"
             Which training of a `FineTunedVGGClassifier`. Only used with one.
         ax : array-like of 2 matplotlib Axes, default=None
@@ -142,34 +159,34 @@ class TrainingHistoryDisplay:
         ------
         NotFittedError
             If the estimator is not fitted.
-        TypeError
-            If the estimator has no `history_` attribute.
         ValueError
-            If `phase` is invalid.
+            If the estimator contains no classifier with a history, if `phase` is
+            invalid, or if that phase has no completed epoch.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
-        classifier = final_estimator(estimator)
-        if not hasattr(classifier, "history_"):
-            raise TypeError(
-                f"{type(classifier).__name__} has no attribute 'history_'. Pass a "
-                "fitted classifier of skvision, such as ScratchCNNClassifier, or a "
-                "pipeline that ends with one, or use from_history."
+        check_fitted(estimator)
+        found = having(estimator, "history_")
+        if not found:
+            raise ValueError(
+                f"There is no training history in {names_inside(estimator)}: none has "
+                "the attribute 'history_'. Pass a fitted classifier of skvision "
+                "that trains a network, such as DenseHeadClassifier, or a pipeline or "
+                "search with one, or use from_history."
             )
-        history = classifier.history_
-        # Without early stopping the final weights are those of the last epoch.
-        best_epoch = classifier.best_epoch_ if classifier.early_stopping else None
-        if "fine_tuning" in history:
-            if phase not in history:
-                raise ValueError(
-                    f"'phase' must be one of {list(history)}. Got {phase!r} instead."
-                )
-            history = history[phase]
-            best_epoch = best_epoch if phase == "fine_tuning" else None
-        return cls.from_history(history, best_epoch, ax=ax, line_kw=line_kw)
+        classifier = found[0]
+        history, best_epoch, phase = _phase(classifier, phase)
+        is_images = any(accepts_images(part) for part in walk(estimator))
+        title = _title(classifier, history, phase, "images" if is_images else "samples")
+        if len(found) > 1:
+            title += f"\n(network 1 of {len(found)})"
+        return cls.from_history(
+            history, best_epoch, title=title, ax=ax, line_kw=line_kw
+        )
 
     @classmethod
-    def from_history(cls, history, best_epoch=None, *, ax=None, line_kw=None):
+    def from_history(
+        cls, history, best_epoch=None, *, title=None, ax=None, line_kw=None
+    ):
         """Plot a training history.
 
         Parameters
@@ -179,6 +196,8 @@ class TrainingHistoryDisplay:
             "val_accuracy". Other keys are ignored.
         best_epoch : int or None, default=None
             The best epoch, counted from 1; 0 is the state before the first epoch.
+        title : str, default=None
+            Title of both axes.
         ax : array-like of 2 matplotlib Axes, default=None
             Axes for the loss and for the accuracy. If None, a new figure is created.
         line_kw : dict, default=None
@@ -191,6 +210,8 @@ class TrainingHistoryDisplay:
 
         Raises
         ------
+        TypeError
+            If `history` is not a dict.
         ValueError
             If `history` lacks "loss" or "accuracy" or has no epochs, or if `best_epoch`
             is out of range.
@@ -204,17 +225,61 @@ class TrainingHistoryDisplay:
         'Accuracy'
         """
         check_matplotlib(f"{cls.__name__}.from_history")
-        if not ("loss" in history and "accuracy" in history):
-            raise ValueError(
-                "'history' must have the keys 'loss' and 'accuracy', like the fitted "
-                f"attribute 'history_'. Got the keys {list(history)}."
-            )
+        _check_history(history)
         n_epochs = len(history["loss"])
-        if n_epochs == 0:
-            raise ValueError("'history' must have at least one epoch. Got none.")
         if best_epoch is not None:
             check_scalar(
                 best_epoch, "best_epoch", Integral, min_val=0, max_val=n_epochs
             )
-        display = cls(history=history, best_epoch=best_epoch)
+        display = cls(history=history, best_epoch=best_epoch, title=title)
         return display.plot(ax=ax, line_kw=line_kw)
+
+
+def _phase(classifier, phase):
+    """Return history and best epoch of one phase, and its name if there are phases."""
+    history, best_epoch = classifier.history_, None
+    # Without early stopping the final weights are those of the last epoch.
+    if getattr(classifier, "early_stopping", False):
+        best_epoch = getattr(classifier, "best_epoch_", None)
+    if "fine_tuning" not in history:
+        return history, best_epoch, None
+    if phase not in history:
+        raise ValueError(
+            f"'phase' must be one of {list(history)}. Got {phase!r} instead."
+        )
+    if not history[phase].get("loss"):
+        raise ValueError(
+            f"{type(classifier).__name__} has completed no epoch of the phase "
+            f"{phase!r}. Pass another 'phase', or fit it again."
+        )
+    return history[phase], best_epoch if phase == "fine_tuning" else None, phase
+
+
+def _title(classifier, history, phase, unit):
+    """Return the phase and the number of validation images, or other samples."""
+    title = {"head": "Head", "fine_tuning": "Fine-tuning"}.get(phase, "Training")
+    if "val_loss" not in history:
+        return f"{title}, no validation {unit}"
+    n_validation = getattr(classifier, "_n_validation", None)
+    return (
+        title if n_validation is None else f"{title}, {n_validation} validation {unit}"
+    )
+
+
+def _check_history(history):
+    """Raise unless `history` has the keys and at least one epoch."""
+    if not isinstance(history, Mapping):
+        hint = "its attribute 'history'" if hasattr(history, "history") else "a dict"
+        raise TypeError(
+            "'history' must be a dict of lists, like the fitted attribute 'history_'. "
+            f"Got {type(history).__name__}: pass {hint}."
+        )
+    if not ("loss" in history and "accuracy" in history):
+        hint = ", for example history_['fine_tuning']" if "head" in history else ""
+        raise ValueError(
+            "'history' must have the keys 'loss' and 'accuracy', like the fitted "
+            f"attribute 'history_'. Got the keys {list(history)}: pass a dict with "
+            f"both{hint}."
+        )
+    if len(history["loss"]) == 0:
+        raise ValueError("'history' must have at least one epoch. Got none.")

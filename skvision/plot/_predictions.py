@@ -1,14 +1,19 @@
 """Display of images and their predicted classes."""
 
-from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted
-
 from skvision._images.inputs import check_images
+from skvision.plot._composites import (
+    Tap,
+    check_predicts_classes,
+    class_scores,
+    known_classes,
+)
 from skvision.plot._ranking import (
     Ranking,
+    check_classes,
+    check_labels,
     check_options,
-    predict_scores,
-    scores_from_predictions,
+    check_proba,
+    found_classes,
 )
 from skvision.plot._shared import (
     check_matplotlib,
@@ -16,10 +21,7 @@ from skvision.plot._shared import (
     grid_axes,
     read_for_display,
 )
-
-# Width of an image in inches, and the longest label that does not overlap the title of
-# the next image.
-_WIDTH, _MAX_LABEL = 2.0, 14
+from skvision.plot._texts import class_line, image_names
 
 
 class ImagePredictionDisplay:
@@ -45,6 +47,9 @@ class ImagePredictionDisplay:
     proba_true : array-like of shape (n_images,), default=None
         Probability of the true class of each image.
 
+    names : array-like of str of shape (n_images,), default=None
+        File name or other name of each image, drawn below it.
+
     indices : array-like of int of shape (n_images,), default=None
         Index of each image in the original `X`. For reference only, not drawn.
 
@@ -53,7 +58,8 @@ class ImagePredictionDisplay:
     axes_ : ndarray of shape (n_images,) of matplotlib Axes
         Axes of the images. The title shows the predicted class and its probability,
         followed by "correct" or, in red, by "true:" and the true class and its
-        probability.
+        probability. Below the image is its file name, or its index in an array. Names
+        that are too long are shortened in the middle.
 
     figure_ : matplotlib Figure
         Figure containing the axes.
@@ -98,6 +104,7 @@ class ImagePredictionDisplay:
         y_true=None,
         proba_pred=None,
         proba_true=None,
+        names=None,
         indices=None,
     ):
         self.images = images
@@ -105,6 +112,7 @@ class ImagePredictionDisplay:
         self.y_true = y_true
         self.proba_pred = proba_pred
         self.proba_true = proba_true
+        self.names = names
         self.indices = indices
 
     def plot(self, *, ax=None, n_cols=5, im_kw=None):
@@ -126,27 +134,25 @@ class ImagePredictionDisplay:
             This display.
         """
         check_matplotlib(f"{type(self).__name__}.plot")
-        n_title_lines = 1 if self.y_true is None else 2
-        self.axes_ = grid_axes(
-            ax, self.images, n_cols, width=_WIDTH, n_title_lines=n_title_lines
-        )
+        n_lines = (1 if self.y_true is None else 2) + (self.names is not None)
+        self.axes_ = grid_axes(ax, self.images, n_cols, n_lines=n_lines)
         self.images_ = []
         for i, (ax, image) in enumerate(zip(self.axes_, self.images, strict=True)):
-            self.images_.append(draw_image(ax, image, im_kw))
             is_wrong = self.y_true is not None and self.y_true[i] != self.y_pred[i]
-            style = {"color": "firebrick"} if is_wrong else {}
-            # A dollar sign in a class name does not start a formula.
-            ax.set_title(self._title(i), fontsize=9, parse_math=False, **style)
+            texts = {"color": "firebrick"} if is_wrong else {}
+            texts |= {"lines": self._title(i)}
+            texts |= {"name": None if self.names is None else self.names[i]}
+            self.images_.append(draw_image(ax, image, im_kw, **texts))
         self.figure_ = self.axes_[0].figure
         return self
 
     def _title(self, i):
-        title = _label(self.y_pred, self.proba_pred, i)
+        title = [class_line(self.y_pred[i], _at(self.proba_pred, i))]
         if self.y_true is None:
             return title
         if self.y_true[i] == self.y_pred[i]:
-            return f"{title}\ncorrect"
-        return f"{title}\ntrue: {_label(self.y_true, self.proba_true, i)}"
+            return [*title, ("correct", "", "")]
+        return [*title, class_line(self.y_true[i], _at(self.proba_true, i), "true: ")]
 
     @classmethod
     def from_estimator(
@@ -166,16 +172,19 @@ class ImagePredictionDisplay:
 
         Parameters
         ----------
-        estimator : fitted classifier or pipeline
-            An estimator whose input is images. Uses `predict_proba` and `classes_`; the
-            predicted class is the most probable one. Without `predict_proba`, images
-            are ranked by `decision_function`; without either, `predict` is used and
-            wrong predictions come first. Probabilities are not shown in these cases.
+        estimator : fitted classifier, pipeline or search
+            Any estimator whose `predict` returns classes of images. The displayed class
+            is always the one that `predict` returns. Its probability, from
+            `predict_proba`, can therefore be less than that of another class, for
+            example with `FixedThresholdClassifier`. Without `predict_proba`, images are
+            ranked by `decision_function` and no probability is shown; without either,
+            wrong predictions come first, in the order of `X`.
         X : array-like
-            Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
-            images of shape (n_samples, height, width, 3) or (n_samples, height, width).
-        y : array-like of shape (n_samples,), default=None
-            The true classes.
+            Input of the estimator: images, or a data frame with a column of paths that
+            a transformer of images in the estimator gets, as in a `ColumnTransformer`.
+        y : array-like of shape (n_samples,) or (n_samples, 1), default=None
+            The true classes. A class that the estimator does not know is displayed as a
+            wrong prediction; if it knows none of them, an error is raised.
         n_images : int, default=20
             Maximum number of images to draw.
         order : {"wrong", "uncertain", "given"}, default="wrong"
@@ -204,25 +213,32 @@ class ImagePredictionDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If `X` does not contain images or `y` has classes unknown to the estimator.
-            For an estimator whose input is not images, such as features or a data frame
-            with a column of paths, use :meth:`from_predictions`.
+            If the estimator does not predict classes, no images are found in `X`, or
+            none of the classes in `y` is known to the estimator. For an estimator whose
+            input is not images, such as features, use :meth:`from_predictions`.
         ImageReadError
-            If a selected file cannot be read.
+            If a file cannot be read.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_predicts_classes(estimator, cls.__name__)
         check_options(n_images, order)
-        try:
-            images = check_images(X)
-        except ValueError as error:
-            raise ValueError(
-                f"{error} For an estimator whose input is not images, use "
-                "from_predictions(images, y, estimator.predict_proba(X), "
-                "classes=estimator.classes_)."
-            ) from error
-        ranking = Ranking(*predict_scores(estimator, X, y), y, display_labels)
-        display = _display(cls, images, ranking, ranking.order(order)[:n_images])
+        tap = Tap(estimator)
+        pred = tap.call("predict", X)
+        images = _images(X, tap)
+        y_pred = check_labels(pred, "predict(X)", len(images))
+        y_true = None if y is None else check_labels(y, "y", len(images))
+        scores, method = class_scores(tap, X, "predict_proba", "decision_function")
+        ranking = Ranking(
+            y_pred,
+            y_true,
+            known_classes(estimator),
+            scores,
+            method == "predict_proba",
+            display_labels,
+        )
+        selected = ranking.order(order)[:n_images]
+        value_range = tap.parts[0].value_range if tap.parts else None
+        display = _display(cls, images, ranking, selected, value_range)
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
     @classmethod
@@ -232,6 +248,7 @@ class ImagePredictionDisplay:
         y_true,
         y_pred,
         *,
+        y_proba=None,
         classes=None,
         n_images=20,
         order="wrong",
@@ -245,15 +262,18 @@ class ImagePredictionDisplay:
         Parameters
         ----------
         X : array-like
-            Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
-            images of shape (n_samples, height, width, 3) or (n_samples, height, width).
-        y_true : array-like of shape (n_samples,) or None
+            Images in any form that the estimators accept: paths, uint8 arrays, bytes or
+            Pillow images.
+        y_true : array-like of shape (n_samples,) or (n_samples, 1), or None
             The true classes, or None if they are unknown.
-        y_pred : array-like of shape (n_samples,) or (n_samples, n_classes)
-            The predicted classes, or the probabilities of all classes.
+        y_pred : array-like of shape (n_samples,) or (n_samples, 1)
+            The predicted classes, as returned by `predict`.
+        y_proba : array-like of shape (n_samples, n_classes), default=None
+            Probabilities of all classes, as returned by `predict_proba`. They determine
+            the order, and are displayed.
         classes : array-like of shape (n_classes,), default=None
-            The classes, in the order of the columns of `y_pred`. If None, the sorted
-            classes in `y_true`, and in `y_pred` if it contains classes.
+            The classes, in the order of the columns of `y_proba`. If None, the sorted
+            classes in `y_true` and `y_pred`.
         n_images : int, default=20
             Maximum number of images to draw.
         order : {"wrong", "uncertain", "given"}, default="wrong"
@@ -289,9 +309,11 @@ class ImagePredictionDisplay:
         >>> import numpy as np
         >>> from skvision.plot import ImagePredictionDisplay
         >>> X = np.zeros((3, 8, 8), dtype="uint8")
-        >>> proba = [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]
         >>> display = ImagePredictionDisplay.from_predictions(
-        ...     X, ["cat", "cat", "cat"], proba, classes=["cat", "dog"]
+        ...     X,
+        ...     ["cat", "cat", "cat"],
+        ...     ["cat", "dog", "dog"],
+        ...     y_proba=[[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]],
         ... )
         >>> print(display.axes_[0].get_title())
         dog (0.80)
@@ -301,23 +323,40 @@ class ImagePredictionDisplay:
         """
         check_matplotlib(f"{cls.__name__}.from_predictions")
         check_options(n_images, order)
-        check_consistent_length(X, y_true, y_pred)
         images = check_images(X)
-        scores = scores_from_predictions(y_true, y_pred, classes)
-        ranking = Ranking(*scores, y_true, display_labels)
+        y_pred = check_labels(y_pred, "y_pred", len(images))
+        y_true = None if y_true is None else check_labels(y_true, "y_true", len(images))
+        if classes is None:
+            classes = found_classes(y_pred + (y_true or []))
+        classes, proba = check_classes(classes), None
+        if y_proba is not None:
+            proba = check_proba(y_proba, classes, len(images))
+        ranking = Ranking(y_pred, y_true, classes, proba, True, display_labels)
         display = _display(cls, images, ranking, ranking.order(order)[:n_images])
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
-def _display(cls, images, ranking, selected):
+def _images(X, tap):
+    """Return the images in the input of an estimator that has made predictions."""
+    try:
+        return check_images(X)
+    except ValueError as error:
+        if tap.inputs:
+            return check_images(tap.inputs[0])
+        raise ValueError(
+            f"{error} For an estimator whose input is not images, use "
+            "from_predictions(images, y, estimator.predict(X), "
+            "y_proba=estimator.predict_proba(X), classes=estimator.classes_)."
+        ) from error
+
+
+def _display(cls, images, ranking, selected, value_range=None):
     """Return a display of the selected images, without drawing it."""
-    shown = [read_for_display(images, i) for i in selected]
-    return cls(images=shown, indices=selected, **ranking.take(selected))
+    shown = [read_for_display(images, i, value_range) for i in selected]
+    names = image_names(images)
+    names = [names[i] for i in selected]
+    return cls(images=shown, names=names, indices=selected, **ranking.take(selected))
 
 
-def _label(labels, proba, i):
-    """Return the name of a class, truncated to fit, and its probability."""
-    label = str(labels[i])
-    if len(label) > _MAX_LABEL:
-        label = label[: _MAX_LABEL - 1] + "…"
-    return label if proba is None else f"{label} ({proba[i]:.2f})"
+def _at(values, i):
+    return None if values is None else values[i]

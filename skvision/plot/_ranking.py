@@ -1,70 +1,148 @@
 """Ranking of predictions, the worst ones first."""
 
+from collections.abc import Hashable
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_scalar
 
 # Worst predictions first, least certain predictions first, or the order of X.
 ORDERS = ("wrong", "uncertain", "given")
 
 
 class Ranking:
-    """Predictions with their true classes, if known.
+    """Predicted classes with the true ones and with scores, if known.
 
     Parameters
     ----------
-    scores : ndarray of shape (n_samples, n_classes)
-        Score of each class; higher means more confident.
-    classes : ndarray of shape (n_classes,)
-        The classes, in the order of the columns of `scores`.
+    y_pred : list of length n_samples
+        The predicted classes.
+    y_true : list of length n_samples or None
+        The true classes.
+    classes : ndarray of shape (n_classes,) or None
+        All classes. If None, those in `y_pred` and `y_true`.
+    scores : ndarray of shape (n_samples, n_classes) or None
+        Score of each class, in the order of `classes`; higher means more confident.
     is_proba : bool
         Whether the scores are probabilities.
-    y : array-like of shape (n_samples,) or None
-        The true classes.
     display_labels : array-like of shape (n_classes,) or None
         Display names of the classes.
     """
 
-    def __init__(self, scores, classes, is_proba, y, display_labels):
+    def __init__(self, y_pred, y_true, classes, scores, is_proba, display_labels):
+        labels = y_pred + (y_true or [])
+        if classes is None:
+            classes = found_classes(labels)
         names = class_names(classes, display_labels)
-        pred, rows = scores.argmax(axis=1), np.arange(len(scores))
-        self._pred, self._true, self._is_proba = pred, None, is_proba
-        self._names, self._pred_scores = names, scores[rows, pred]
-        if y is not None:
-            check_consistent_length(scores, y)
-            self._true = _encode(y, classes)
-            self._true_scores = scores[rows, self._true]
+        # A wrong label, or a class that is not in the training data, is shown, too.
+        known = classes.tolist()
+        unknown = list(dict.fromkeys(x for x in labels if x not in set(known)))
+        unknown_names = [repr(x) if str(x) in names else str(x) for x in unknown]
+        self._names = np.array([*names, *unknown_names], dtype=object)
+        self._codes = {label: code for code, label in enumerate([*known, *unknown])}
+        self._n_classes, self._scores, self._is_proba = len(known), scores, is_proba
+        self._pred = self._encode(y_pred, "predicted classes", known)
+        self._true = None
+        if y_true is not None:
+            self._true = self._encode(y_true, "true classes", known)
+
+    def _encode(self, labels, what, known):
+        codes = np.array([self._codes[label] for label in labels])
+        if (codes >= self._n_classes).all():
+            found = ", ".join(map(repr, dict.fromkeys(labels[:5])))
+            raise ValueError(
+                f"None of the {what} is one of the classes {known}. Got {found}. Pass "
+                "names or numbers in both, as in the 'y' of 'fit'."
+            )
+        return codes
 
     def order(self, order):
         """Return the indices of all predictions in one of the `ORDERS`."""
         if order == "given":
             return np.arange(len(self._pred))
         if order == "uncertain" or self._true is None:
-            return np.argsort(self._pred_scores, kind="stable")
-        return np.lexsort((self._true_scores, self._true == self._pred))
+            return np.argsort(self._score(self._pred), kind="stable")
+        return np.lexsort((self._score(self._true), self._true == self._pred))
+
+    def _score(self, codes):
+        """Return the score of one class of each sample, -inf for an unknown class."""
+        if self._scores is None:
+            return np.zeros(len(codes))
+        columns = np.minimum(codes, self._n_classes - 1)
+        scores = self._scores[np.arange(len(codes)), columns]
+        return np.where(codes < self._n_classes, scores, -np.inf)
 
     def take(self, selected):
         """Return the class names and probabilities of selected predictions."""
-        taken = {"y_pred": self._names[self._pred[selected]]}
-        if self._is_proba:
-            taken["proba_pred"] = self._pred_scores[selected]
-        if self._true is not None:
-            taken["y_true"] = self._names[self._true[selected]]
-            if self._is_proba:
-                taken["proba_true"] = self._true_scores[selected]
+        taken = {}
+        for key, codes in (("pred", self._pred), ("true", self._true)):
+            if codes is not None:
+                taken[f"y_{key}"] = self._names[codes[selected]]
+                if self._is_proba and self._scores is not None:
+                    proba = self._score(codes)[selected]
+                    taken[f"proba_{key}"] = np.where(proba < 0, np.nan, proba)
         return taken
 
 
-def class_names(classes, display_labels):
-    """Return the display names of the classes."""
-    if display_labels is None:
-        return classes
-    names = np.asarray(display_labels)
-    if len(names) != len(classes):
+def check_labels(y, name, n_images):
+    """Return the labels of `n_images` images as a list.
+
+    Accepts every form of a column: lists, arrays of shape (n,) or (n, 1), series and
+    data frames with one column.
+    """
+    try:
+        values = np.asarray(y)
+    except ValueError as error:
         raise ValueError(
-            f"'display_labels' must have one name per class. Got {len(names)} names "
-            f"for {len(classes)} classes: {classes.tolist()}."
+            f"{name!r} must have one label per image. Got rows of different lengths."
+        ) from error
+    if values.shape not in ((n_images,), (n_images, 1)):
+        raise ValueError(
+            f"{name!r} must have one label for each of the {n_images} images, of shape "
+            f"({n_images},) or ({n_images}, 1). Got {type(y).__name__} of shape "
+            f"{values.shape}."
+        )
+    labels = values.ravel().tolist()
+    for i, label in enumerate(labels):
+        if not isinstance(label, Hashable):
+            problem = (
+                f"of type {type(label).__name__}: several labels are not supported"
+            )
+        elif _is_missing(label):
+            problem = "a missing value: leave out images without a label"
+        elif isinstance(label, float) and not label.is_integer():
+            problem = "not a class: pass probabilities as 'y_proba'"
+        else:
+            continue
+        raise ValueError(f"{name}[{i}] is {label!r}, {problem}.")
+    return labels
+
+
+def _is_missing(label):
+    is_nan = isinstance(label, float) and label != label
+    return is_nan or type(label).__name__ in ("NoneType", "NAType", "NaTType")
+
+
+def found_classes(labels):
+    """Return the sorted classes among some labels."""
+    if len({isinstance(label, str) for label in labels}) > 1:
+        raise ValueError(
+            "The true and the predicted classes are partly strings, partly numbers: "
+            f"{list(dict.fromkeys(labels))[:5]}. Pass names or numbers in both."
+        )
+    return np.unique(labels)
+
+
+def class_names(classes, display_labels):
+    """Return the display names of the classes, as a list of str."""
+    if display_labels is None:
+        return [str(label) for label in classes.tolist()]
+    names = [str(name) for name in np.atleast_1d(np.asarray(display_labels)).ravel()]
+    if len(names) != len(classes) or len(set(names)) != len(names):
+        raise ValueError(
+            "'display_labels' must be a list of one name per class, and all must "
+            f"differ. Got {len(names)} names for {len(classes)} classes: {names} for "
+            f"{classes.tolist()}."
         )
     return names
 
@@ -76,62 +154,35 @@ def check_options(n_images, order):
         raise ValueError(f"'order' must be one of {ORDERS}. Got {order!r} instead.")
 
 
-def predict_scores(estimator, X, y):
-    """Return scores, classes and whether the scores are probabilities.
+def check_classes(classes):
+    """Return `classes`, in any form of a column, as an array."""
+    classes = np.ravel(np.asarray(classes))
+    labels = check_labels(classes, "classes", len(classes))
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"All 'classes' must differ. Got {labels}.")
+    return classes
 
-    If the estimator only has `predict`, the classes are those found in its output and
-    in `y`.
-    """
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(X)), estimator.classes_, True
-    if not hasattr(estimator, "decision_function"):
-        return scores_from_predictions(y, estimator.predict(X), None)
-    scores = np.asarray(estimator.decision_function(X))
-    if scores.ndim == 1:
-        scores = np.column_stack([-scores, scores])
-    if scores.shape[1] != len(estimator.classes_):
+
+def check_proba(y_proba, classes, n_images):
+    """Return `y_proba` as an array with one row per image and a column per class."""
+    try:
+        proba = np.asarray(y_proba, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"'y_proba' must contain numbers: {error}.") from error
+    if proba.ndim != 2 or len(proba) != n_images:
         raise ValueError(
-            f"decision_function of {type(estimator).__name__} returns "
-            f"{scores.shape[1]} columns for {len(estimator.classes_)} classes. Pass "
-            "the output of predict to from_predictions instead."
+            "'y_proba' must have one row per image and one column per class, like the "
+            f"output of predict_proba, {n_images} rows here. Got shape {proba.shape}."
         )
-    return scores, estimator.classes_, False
-
-
-def scores_from_predictions(y_true, y_pred, classes):
-    """Like `predict_scores`, for predicted classes or probabilities in `y_pred`."""
-    y_pred = np.asarray(y_pred)
-    known = [] if y_true is None else [np.asarray(y_true)]
-    if y_pred.ndim == 2:
-        if classes is None:
-            classes = np.unique(known)
-        classes = np.asarray(classes)
-        if len(classes) != y_pred.shape[1]:
-            raise ValueError(
-                f"'y_pred' has {y_pred.shape[1]} columns of probabilities, but there "
-                f"are {len(classes)} classes: {classes.tolist()}. Pass 'classes' in "
-                "the order of the columns, for example 'classes_' of the estimator."
-            )
-        if not (y_pred.min() >= 0 and y_pred.max() <= 1 + 1e-6):  # also rejects NaN
-            raise ValueError(
-                "Two-dimensional 'y_pred' must contain probabilities between 0 and 1. "
-                f"Got values from {y_pred.min()} to {y_pred.max()}."
-            )
-        return y_pred, classes, True
-    if classes is None:
-        classes = np.unique(np.concatenate([*known, y_pred]))
-    classes = np.asarray(classes)
-    return np.eye(len(classes))[_encode(y_pred, classes)], classes, False
-
-
-def _encode(y, classes):
-    """Return the index in `classes` of each element of `y`."""
-    codes = {label: code for code, label in enumerate(classes.tolist())}
-    labels = np.asarray(y).tolist()
-    unknown = sorted({repr(label) for label in labels if label not in codes})
-    if unknown:
+    if len(classes) != proba.shape[1]:
         raise ValueError(
-            f"Labels must be in {classes.tolist()}. Got unknown labels: "
-            f"{', '.join(unknown[:5])}."
+            f"'y_proba' has {proba.shape[1]} columns, but there are {len(classes)} "
+            f"classes: {classes.tolist()}. Pass 'classes' in the order of the columns, "
+            "for example 'classes_' of the estimator."
         )
-    return np.array([codes[label] for label in labels])
+    if not (proba.min() >= 0 and proba.max() <= 1 + 1e-6):  # also rejects NaN
+        raise ValueError(
+            "'y_proba' must contain probabilities between 0 and 1. Got values from "
+            f"{proba.min()} to {proba.max()}."
+        )
+    return proba

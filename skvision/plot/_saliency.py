@@ -4,18 +4,21 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 
 from skvision._images.inputs import check_images
+from skvision.plot._composites import (
+    check_predicts_classes,
+    known_classes,
+    names_inside,
+)
 from skvision.plot._ranking import class_names
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
     grid_axes,
-    read_for_display,
+    read_as_seen,
 )
-
-_WIDTH = 2.0  # of an image, in inches
+from skvision.plot._texts import class_line, image_names
 
 
 class SaliencyDisplay:
@@ -34,7 +37,13 @@ class SaliencyDisplay:
         maps are resized to the size of their images.
 
     labels : array-like of shape (n_images,)
-        Title of each image.
+        The class that is explained for each image, in its title.
+
+    proba : array-like of shape (n_images,), default=None
+        Probability of that class.
+
+    names : array-like of str of shape (n_images,), default=None
+        File name or other name of each image, drawn below it.
 
     Attributes
     ----------
@@ -58,12 +67,20 @@ class SaliencyDisplay:
     -----
     For `ScratchCNNClassifier` and `FineTunedVGGClassifier`, the saliency map is
     Grad-CAM [1]_: the sum of the feature maps of the last convolution, each weighted by
-    the mean gradient of the class logit. For a pipeline of `VGG16BottleneckTransformer`
-    and any classifier, differentiable or not, it is Ablation-CAM [2]_: the sum of the
-    feature maps of the transformer's layer, each weighted by the drop in the class
-    score when that feature map is set to 0. Only positive values are shown, and each
-    saliency map is scaled to a maximum of 1, so values cannot be compared between
-    images.
+    the mean gradient of the class logit. If `CalibratedClassifierCV` has fitted several
+    networks, it is the mean of theirs.
+
+    With an `ImageEncoder` or `VGG16BottleneckTransformer` and any classifier,
+    differentiable or not, it is Ablation-CAM [2]_: the sum of the feature maps of the
+    transformer's layer, each weighted by the drop in the class score when that feature
+    map is set to 0. The features may pass through further steps on the way, such as
+    `StandardScaler` or `PCA`, and the transformer may be inside nested pipelines, a
+    `ColumnTransformer` or a `FeatureUnion`: other columns keep their values.
+    Classifiers whose scores change in steps, such as random forests and nearest
+    neighbors, often give a map of 0, which the title of the image says.
+
+    Only positive values are shown, and each saliency map is scaled to a maximum of 1,
+    so values cannot be compared between images.
 
     In binary classification, evidence for one class is evidence against the other.
 
@@ -87,10 +104,12 @@ class SaliencyDisplay:
     5
     """
 
-    def __init__(self, *, images, saliencies, labels):
+    def __init__(self, *, images, saliencies, labels, proba=None, names=None):
         self.images = images
         self.saliencies = saliencies
         self.labels = labels
+        self.proba = proba
+        self.names = names
 
     def plot(self, *, ax=None, n_cols=5, im_kw=None, overlay_kw=None):
         """Draw the images in a grid.
@@ -116,15 +135,21 @@ class SaliencyDisplay:
         check_matplotlib(f"{type(self).__name__}.plot")
         style = {"cmap": "inferno", "alpha": 0.5, "interpolation": "bilinear"}
         style |= overlay_kw or {}
-        self.axes_ = grid_axes(ax, self.images, n_cols, width=_WIDTH, n_title_lines=1)
+        has_empty = any(np.max(saliency) == 0 for saliency in self.saliencies)
+        n_lines = 1 + (self.names is not None) + has_empty
+        self.axes_ = grid_axes(ax, self.images, n_cols, n_lines=n_lines)
         self.images_, self.overlays_ = [], []
-        items = zip(self.axes_, self.images, self.saliencies, self.labels, strict=True)
-        for ax, image, saliency, label in items:
-            self.images_.append(draw_image(ax, image, im_kw))
+        items = zip(self.axes_, self.images, self.saliencies, strict=True)
+        for i, (ax, image, saliency) in enumerate(items):
+            proba = None if self.proba is None else self.proba[i]
+            name = None if self.names is None else self.names[i]
+            lines = [class_line(self.labels[i], proba)]
+            if np.max(saliency) == 0:
+                lines.append(("no region supports it", "", ""))
+            self.images_.append(draw_image(ax, image, im_kw, lines=lines, name=name))
             extent = self.images_[-1].get_extent()
             overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)
             self.overlays_.append(overlay)
-            ax.set_title(str(label), fontsize=9, parse_math=False)
         self.figure_ = self.axes_[0].figure
         return self
 
@@ -147,15 +172,15 @@ class SaliencyDisplay:
         Parameters
         ----------
         estimator : fitted classifier, pipeline or search
-            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, a pipeline of a
-            `VGG16BottleneckTransformer` and steps that classify its features, or a
-            search over one of them.
+            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, or a classifier with
+            an `ImageEncoder` or `VGG16BottleneckTransformer` inside, for example in a
+            pipeline. Searches, `CalibratedClassifierCV` and threshold classifiers over
+            them, and pipelines that contain them, are supported, too.
         X : array-like
-            Paths (str or os.PathLike) of shape (n_samples,) or (n_samples, 1), or uint8
-            images of shape (n_samples, height, width, 3) or (n_samples, height, width).
+            Input of the estimator: images, or a data frame with a column of paths.
         target : object, default=None
-            The class to explain, one of `classes_`. If None, the predicted class of
-            each image.
+            The class to explain, one of `classes_`. If None, the class of each image
+            that `predict` returns.
         n_images : int, default=20
             Maximum number of images to draw, taken from the start of `X`.
         display_labels : array-like of shape (n_classes,), default=None
@@ -180,31 +205,45 @@ class SaliencyDisplay:
             If the estimator is not fitted.
         ValueError
             If `X` does not contain images, `target` is not in `classes_`, or the
-            estimator is not supported.
+            estimator is not supported, as a regressor, or a classifier with neither
+            `decision_function` nor `predict_proba`.
         ImageReadError
             If a file cannot be read.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        check_is_fitted(estimator)
+        check_predicts_classes(estimator, cls.__name__)
         check_scalar(n_images, "n_images", Integral, min_val=1)
-        from skvision.plot._saliency_maps import class_scores, compute_saliencies
-
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        X = X.iloc[:n_images] if hasattr(X, "iloc") else X[:n_images]
-        images, classes = check_images(X), np.asarray(estimator.classes_)
+        classes = known_classes(estimator)
+        if classes is None:
+            raise ValueError(
+                "Saliency maps explain a class, and there is no array 'classes_' in "
+                f"{names_inside(estimator)}. Pass a classifier with a single output."
+            )
         names = class_names(classes, display_labels)
-        if target is None:
-            codes = class_scores(estimator, X).argmax(axis=1)
-        elif target in classes.tolist():
-            codes = np.full(len(images), classes.tolist().index(target))
-        else:
+        is_class = np.ndim(target) == 0 and target in classes.tolist()
+        if target is not None and not is_class:
             raise ValueError(
                 f"'target' must be one of the classes, {classes.tolist()}. Got "
                 f"{target!r} instead."
             )
+        from skvision.plot._saliency_maps import Explainer
+
+        explainer = Explainer(estimator, _first(X, n_images))
+        codes = explainer.codes(target)
+        images, settings = check_images(explainer.images), explainer.image_settings
         display = cls(
-            images=[read_for_display(images, i) for i in range(len(images))],
-            saliencies=compute_saliencies(estimator, images, X, codes),
-            labels=names[codes],
+            images=[read_as_seen(images, i, settings) for i in range(len(images))],
+            saliencies=explainer.saliencies(codes),
+            labels=[names[code] for code in codes],
+            proba=explainer.probabilities(codes),
+            names=image_names(images),
         )
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw, overlay_kw=overlay_kw)
+
+
+def _first(X, n):
+    """Return the first `n` samples of X, in any form of it."""
+    if hasattr(X, "iloc"):
+        return X.iloc[:n]
+    is_one_path = isinstance(X, str) or not hasattr(X, "__getitem__")
+    return X if is_one_path else X[:n]  # a single path raises an error later

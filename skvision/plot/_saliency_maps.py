@@ -1,76 +1,174 @@
-"""Saliency maps: Grad-CAM for networks, Ablation-CAM for pipelines."""
+"""Saliency maps: Grad-CAM for networks, Ablation-CAM for features of a network."""
+
+import copy
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
-from skvision._backbones.vgg16 import LAYERS
-from skvision._bottleneck import VGG16BottleneckTransformer
+from skvision._base_encoder import BaseImageEncoder
 from skvision._features.normalization import normalized
-from skvision._fine_tuned_vgg import FineTunedVGGClassifier
-from skvision._scratch_cnn import ScratchCNNClassifier
+from skvision._images.inputs import check_images
 from skvision._training.image_data import ImageData
 from skvision._utils.parallel import chunks
-from skvision._utils.validation import check_image_size
-
-NETWORKS = ScratchCNNClassifier, FineTunedVGGClassifier
+from skvision.plot._composites import (
+    Tap,
+    class_scores,
+    is_network,
+    known_classes,
+    names_inside,
+    predictors,
+    same_images,
+)
 
 # Largest batch of ablated features that is classified at once.
 _MAX_BATCH_BYTES = 64 * 2**20
 
 
-def class_scores(estimator, X):
-    """Return class scores that do not saturate, unlike probabilities.
+class Explainer:
+    """Predictions of a classifier, and saliency maps that explain them.
 
     Parameters
     ----------
     estimator : fitted classifier
+        A network, or a composite with one or with an `ImageEncoder` or
+        `VGG16BottleneckTransformer`.
     X : array-like
         Its input.
 
-    Returns
-    -------
-    scores : ndarray of shape (n_samples, n_classes)
-        The output of `decision_function` if available, otherwise log-probabilities.
-    """
-    if not hasattr(estimator, "decision_function"):
-        proba = np.asarray(estimator.predict_proba(X))
-        return np.log(np.maximum(proba, 1e-12))
-    scores = np.asarray(estimator.decision_function(X))
-    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
-
-
-def compute_saliencies(estimator, images, X, codes):
-    """Return a saliency map of one class for each image.
-
-    Parameters
+    Attributes
     ----------
-    estimator : fitted classifier of images
-        One of `NETWORKS`, or a pipeline of `VGG16BottleneckTransformer` and any
-        classifier.
-    images : Images
-        The images.
-    X : array-like
-        The same images, as passed by the user.
-    codes : ndarray of int of shape (n_images,)
-        Index in `classes_` of the class to explain, for each image.
+    images : array-like
+        The images in `X`, as the network gets them.
+    image_settings : ImageSettings
+        How it reads them.
 
-    Returns
-    -------
-    saliencies : ndarray of shape (n_images, height, width)
-        Values from 0 to 1, with the spatial size of the layer's feature maps; all 0 if
-        no region supports the class.
+    Raises
+    ------
+    ValueError
+        If the estimator is not supported.
     """
-    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
-    steps = [step for _, step in steps if step not in (None, "passthrough")]
-    if len(steps) == 1 and isinstance(steps[0], NETWORKS):
-        return _normalized(_grad_cam(steps[0], images, codes))
-    if len(steps) > 1 and isinstance(steps[0], VGG16BottleneckTransformer):
-        return _normalized(_ablation_cam(steps[0], estimator[1:], X, codes))
+
+    def __init__(self, estimator, X):
+        self._tap, self._X = Tap(estimator), X
+        self._networks = predictors(estimator)
+        if not all(is_network(network) for network in self._networks):
+            self._networks = []
+            _check_transformers(estimator, self._tap.parts)
+        self._predicted = self._tap.call("predict", X).tolist()
+        self.images = self._tap.inputs[0]
+        self.image_settings = self._tap.parts[0]._image_settings()
+        if not all(same_images(self.images, other) for other in self._tap.inputs):
+            raise ValueError(
+                "Saliency maps need transformers that get the same images, and those "
+                f"in {names_inside(estimator)} get different ones. Pass a pipeline "
+                "with one of them."
+            )
+
+    def codes(self, target):
+        """Return the index in `classes_` of `target`, or of each predicted class."""
+        classes = known_classes(self._tap.model).tolist()
+        explained = self._predicted
+        if target is not None:
+            explained = [target] * len(self._predicted)
+        unknown = [label for label in explained if label not in classes]
+        if unknown:
+            raise ValueError(
+                f"The output of predict must be in 'classes_', {classes}. Got "
+                f"{unknown[0]!r}."
+            )
+        return [classes.index(label) for label in explained]
+
+    def probabilities(self, codes):
+        """Return the probability of a class of each image, or None if unknown."""
+        proba, _ = class_scores(self._tap, self._X, "predict_proba")
+        return None if proba is None else proba[np.arange(len(codes)), codes]
+
+    def saliencies(self, codes):
+        """Return a saliency map of a class of each image.
+
+        Parameters
+        ----------
+        codes : list of int of length n_images
+            Indices in `classes_`.
+
+        Returns
+        -------
+        saliencies : ndarray of shape (n_images, height, width)
+            Values from 0 to 1, with the spatial size of the layer's feature maps; all 0
+            if no region supports the class.
+        """
+        if not self._networks:
+            return _normalized(self._ablation_cam(codes))
+        maps = [_grad_cam(n, check_images(self.images), codes) for n in self._networks]
+        return _normalized(np.mean(maps, axis=0))
+
+    def _ablation_cam(self, codes):
+        """Sum the feature maps of the layer, weighted by the score drop without each.
+
+        No gradient is needed, so any classifier can be used.
+        """
+        transformer = self._tap.parts[0]
+        n_channels = transformer._map_shape()[-1]
+        features, feature_maps = _features(transformer, self.images)
+        batch_size = max(1, _MAX_BATCH_BYTES // features[0].nbytes)
+
+        saliencies = []
+        for i, (maps, row) in enumerate(zip(feature_maps, features, strict=True)):
+            score = self._scores(i, row[np.newaxis])[0, codes[i]]
+            weights = np.empty(n_channels, dtype=np.float32)
+            for batch in chunks(np.arange(n_channels), batch_size):
+                ablated = np.repeat(row[np.newaxis], len(batch), axis=0)
+                # A row is (height, width, channels) flattened, or a value per channel.
+                per_channel = ablated.reshape(len(batch), -1, n_channels)
+                per_channel[np.arange(len(batch)), :, batch] = 0
+                weights[batch] = score - self._scores(i, ablated)[:, codes[i]]
+            saliencies.append(maps @ weights)
+        return saliencies
+
+    def _scores(self, i, features):
+        """Return the class scores of sample `i` with other features of its image.
+
+        The output of `decision_function` if possible, since probabilities saturate,
+        otherwise log-probabilities.
+        """
+        normalization = self._tap.parts[0].normalization
+        self._tap.replay = normalized(features.copy(), normalization)
+        try:
+            rows = _repeated(self._X, i, len(features))
+            scores, method = class_scores(
+                self._tap, rows, "decision_function", "predict_proba"
+            )
+        finally:
+            self._tap.replay = None
+        if scores is None:
+            raise ValueError(
+                "Saliency maps need a score for each class, and "
+                f"{type(self._tap.model).__name__} has neither 'predict_proba' nor a "
+                "'decision_function' with one column per class. Use a classifier that "
+                "has one, for example LogisticRegression, "
+                "SVC(decision_function_shape='ovr') or VotingClassifier(voting='soft')."
+            )
+        return (
+            np.log(np.maximum(scores, 1e-12)) if method == "predict_proba" else scores
+        )
+
+
+def _check_transformers(estimator, parts):
+    """Raise unless `parts` are transformers of images with the same parameters."""
+    if not parts:
+        problem = f"There is no network of skvision in {names_inside(estimator)}."
+    elif not all(isinstance(part, BaseImageEncoder) for part in parts):
+        kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
+        problem = f"{type(estimator).__name__} combines {kinds} with others."
+    elif any(part.get_params() != parts[0].get_params() for part in parts):
+        problem = f"The transformers inside have different parameters: {parts}."
+    else:
+        return
     raise ValueError(
-        "'estimator' must be a ScratchCNNClassifier, a FineTunedVGGClassifier, or a "
-        "pipeline of a VGG16BottleneckTransformer and a classifier of its features. "
-        f"Got {estimator!r} instead."
+        f"{problem} Saliency maps are for ScratchCNNClassifier, FineTunedVGGClassifier "
+        "and any classifier with one ImageEncoder or VGG16BottleneckTransformer "
+        "inside, for example in a pipeline or ColumnTransformer, and for searches, "
+        "CalibratedClassifierCV and threshold classifiers over them. Pass one of "
+        "these, for example a part of 'estimator'."
     )
 
 
@@ -83,39 +181,25 @@ def _grad_cam(classifier, images, codes):
     return [grad_cam(data.batch(np.array([i])), code) for i, code in enumerate(codes)]
 
 
-def _ablation_cam(transformer, classifier, X, codes):
-    """Sum the feature maps of the layer, weighted by the score drop without each.
+def _features(transformer, images):
+    """Return features before normalization, and the feature maps behind them."""
+    extractor = copy.deepcopy(transformer).set_output(transform="default")
+    features = extractor.set_params(normalization=None).transform(images)
+    maps = features
+    if transformer.pooling is not None or transformer.flip_average:
+        # Not averaged with those of the mirror image, which have other positions.
+        extractor.set_params(pooling=None, flip_average=False)
+        maps = extractor.transform(images)
+    return features, maps.reshape(-1, *transformer._map_shape())
 
-    No gradient is needed, so any classifier can be used.
-    """
-    n_halvings, n_channels = LAYERS[transformer.layer]
-    height, width = (
-        side >> n_halvings for side in check_image_size(transformer.image_size)
-    )
-    extractor = clone(transformer).set_output(transform="default")
-    extractor.set_params(normalization=None)
-    features = feature_maps = extractor.transform(X)
-    if transformer.pooling is not None:
-        feature_maps = extractor.set_params(pooling=None).transform(X)
-    feature_maps = feature_maps.reshape(-1, height, width, n_channels)
-    batch_size = max(1, _MAX_BATCH_BYTES // features[0].nbytes)
 
-    def scores(features):
-        rows = normalized(features.copy(), transformer.normalization)
-        return class_scores(classifier, rows)
-
-    saliencies = []
-    for maps, row, code in zip(feature_maps, features, codes, strict=True):
-        score = scores(row[np.newaxis])[0, code]
-        weights = np.empty(n_channels, dtype=np.float32)
-        for batch in chunks(np.arange(n_channels), batch_size):
-            ablated = np.repeat(row[np.newaxis], len(batch), axis=0)
-            # A row is (height, width, channels) flattened, or one value per channel.
-            per_channel = ablated.reshape(len(batch), -1, n_channels)
-            per_channel[np.arange(len(batch)), :, batch] = 0
-            weights[batch] = score - scores(ablated)[:, code]
-        saliencies.append(maps @ weights)
-    return saliencies
+def _repeated(X, i, n):
+    """Return an input with sample `i` of X, `n` times."""
+    if hasattr(X, "iloc"):
+        return X.iloc[[i] * n]
+    if isinstance(X, np.ndarray):
+        return np.broadcast_to(X[i : i + 1], (n, *X.shape[1:]))  # without a copy
+    return [X[i]] * n if isinstance(X, (list, tuple)) else X[[i] * n]
 
 
 def _normalized(saliencies):

@@ -1,0 +1,243 @@
+"""The networks inside pipelines, searches and other composite estimators."""
+
+import copy
+import os
+
+import numpy as np
+from joblib import parallel_config
+from sklearn.base import is_regressor
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skvision._base_encoder import BaseImageEncoder
+
+# Attributes that hold the estimators inside a composite one, the fitted ones first.
+_NESTED = (
+    *("best_estimator_", "calibrated_classifiers_", "estimators_", "estimator_"),
+    "estimator",
+)
+
+
+def is_network(estimator):
+    """Return whether an estimator classifies images by a network of its own."""
+    from skvision import FineTunedVGGClassifier, ScratchCNNClassifier
+
+    return isinstance(estimator, (ScratchCNNClassifier, FineTunedVGGClassifier))
+
+
+def accepts_images(estimator):
+    """Return whether an estimator of skvision has images as input."""
+    return isinstance(estimator, BaseImageEncoder) or is_network(estimator)
+
+
+def walk(estimator):
+    """Return an estimator and all estimators inside it, each once.
+
+    They are in the order of a pipeline.
+    """
+    found = {id(estimator): estimator}
+    for part in _parts(estimator):
+        found |= {id(inner): inner for inner in walk(part)}
+    return list(found.values())
+
+
+def having(estimator, attribute):
+    """Return the estimators inside `estimator` in which an attribute is not None."""
+    return [
+        part
+        for part in walk(estimator)
+        # It passes on the attributes of the estimator inside it.
+        if not isinstance(part, FrozenEstimator)
+        and getattr(part, attribute, None) is not None
+    ]
+
+
+def _parts(estimator):
+    """Return the estimators directly inside a composite one, fitted if it is."""
+    if isinstance(estimator, Pipeline):
+        parts = [step for _, step in estimator.steps]
+    elif isinstance(estimator, FeatureUnion):
+        parts = [transformer for _, transformer in estimator.transformer_list]
+    elif isinstance(estimator, ColumnTransformer):
+        columns = getattr(estimator, "transformers_", estimator.transformers)
+        parts = [transformer for _, transformer, _ in columns]
+    else:
+        name = next((n for n in _NESTED if hasattr(estimator, n)), None)
+        parts = getattr(estimator, name) if name else []
+        parts = list(np.ravel(parts)) if isinstance(parts, np.ndarray) else parts
+        parts = parts if isinstance(parts, list) else [parts]
+        parts = [*parts, getattr(estimator, "final_estimator_", None)]
+    # The members of CalibratedClassifierCV are no estimators, but contain one.
+    parts = [p if hasattr(p, "get_params") else _inner(p) for p in parts]
+    return [part for part in parts if hasattr(part, "get_params")]
+
+
+def _inner(member):
+    return getattr(member, "estimator", None)
+
+
+def names_inside(estimator):
+    """Return the class names of an estimator and of those inside it, as one text."""
+    names = list(dict.fromkeys(type(part).__name__ for part in walk(estimator)))
+    return ", ".join(names[:10]) + (" and others" if len(names) > 10 else "")
+
+
+def predictors(estimator):
+    """Return the estimators whose scores a composite classifier passes on.
+
+    The last step of a pipeline, the best estimator of a search, the classifier inside a
+    threshold classifier or a calibration; several if a calibration fitted several.
+    """
+    if isinstance(estimator, Pipeline):
+        inner = [estimator.steps[-1][1]]
+    elif hasattr(estimator, "estimators_"):  # an ensemble of any kind
+        return [estimator]
+    elif isinstance(estimator, FrozenEstimator) or any(
+        hasattr(estimator, name)
+        for name in ("best_estimator_", "calibrated_classifiers_", "estimator_")
+    ):
+        inner = _parts(estimator)
+    else:
+        return [estimator]
+    return [predictor for part in inner for predictor in predictors(part)]
+
+
+def check_fitted(estimator):
+    """Raise unless `estimator` is fitted, and kept what it has fitted."""
+    check_is_fitted(estimator)
+    for part in walk(estimator):
+        if hasattr(part, "cv_results_") and not hasattr(part, "best_estimator_"):
+            raise ValueError(
+                f"{type(part).__name__} has refit={part.refit!r}, so it keeps no "
+                "fitted model. Fit it again with refit=True, or pass a fitted "
+                "classifier."
+            )
+
+
+def check_predicts_classes(estimator, display):
+    """Raise unless `estimator` is fitted and can predict classes."""
+    check_fitted(estimator)
+    kind = type(predictors(estimator)[0]).__name__
+    if is_regressor(estimator):
+        raise ValueError(
+            f"{display} shows predicted classes, and {kind} is a regressor. Pass a "
+            "fitted classifier, for example a LogisticRegression."
+        )
+    if not hasattr(estimator, "predict"):
+        raise ValueError(
+            f"{display} shows predicted classes, and {kind} has no method 'predict'. "
+            "Pass a fitted classifier, or a pipeline that ends with one."
+        )
+
+
+class Tap:
+    """A copy of a fitted estimator in which networks run once per set of images.
+
+    So several methods can be called, such as `predict` and `predict_proba`, at the cost
+    of one. The original estimator is not changed.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Alone or inside, it may have estimators of skvision whose input is images.
+
+    Attributes
+    ----------
+    model : estimator
+        The copy.
+    parts : list of estimator
+        These estimators of skvision, the originals.
+    inputs : list
+        The images that they got in the last call.
+    replay : ndarray or None
+        If set, the features that all transformers return, whatever their input.
+    """
+
+    def __init__(self, estimator):
+        everything = walk(estimator)
+        self.parts = [part for part in everything if accepts_images(part)]
+        self.inputs, self.replay = [], None
+        # Copying does not enter what is in the memo: no data of classifiers is copied.
+        memo = {id(part): part for part in everything if not _parts(part)}
+        memo |= {id(part): self._stub(part) for part in self.parts}
+        self.model = copy.deepcopy(estimator, memo)
+
+    def _stub(self, part):
+        """Return a copy of `part` that remembers its last input and output."""
+        method = "transform" if hasattr(part, "transform") else "_logits"
+        last = [None, None]  # input and output
+
+        def run(_, X):
+            if self.replay is not None:
+                return self.replay
+            self.inputs.append(X)
+            if last[0] is None or not same_images(X, last[0]):
+                last[:] = X, getattr(part, method)(X)
+            return last[1]
+
+        stub = copy.copy(part)
+        stub.__class__ = type(type(part).__name__, (type(part),), {method: run})
+        return stub
+
+    def call(self, method, X):
+        """Return the result of a method of the estimator."""
+        self.inputs = []
+        # What runs in other processes could not be remembered here.
+        with parallel_config(backend="sequential"):
+            return np.asarray(getattr(self.model, method)(X))
+
+
+def same_images(X, other):
+    """Return whether two inputs are equal; images in lists only if identical."""
+    if X is other:
+        return True
+    if hasattr(X, "shape") and hasattr(other, "shape"):
+        return np.array_equal(np.asarray(X), np.asarray(other))
+    return len(X) == len(other) and all(
+        a is b or (isinstance(a, (str, os.PathLike)) and a == b)
+        for a, b in zip(X, other, strict=True)
+    )
+
+
+def known_classes(estimator):
+    """Return `classes_` as an array, or None if it has none for a single output."""
+    classes = getattr(estimator, "classes_", None)
+    return None if classes is None or isinstance(classes, list) else np.asarray(classes)
+
+
+def class_scores(tap, X, *methods):
+    """Return the scores by the first of some methods that gives one per class.
+
+    Parameters
+    ----------
+    tap : Tap
+    X : array-like
+        Input of the estimator.
+    *methods : {"predict_proba", "decision_function"}
+
+    Returns
+    -------
+    scores : ndarray of shape (n_samples, n_classes) or None
+        None if no method gives a score for each class.
+    method : str or None
+    """
+    classes = known_classes(tap.model)
+    for method in methods:
+        if classes is None or not hasattr(tap.model, method):
+            continue
+        if method == "decision_function" and len(classes) > 2 and _is_one_vs_one(tap):
+            continue
+        scores = tap.call(method, X)
+        if scores.ndim == 1:
+            scores = np.column_stack([-scores, scores])
+        if scores.shape[1:] == (len(classes),):
+            return scores, method
+    return None, None
+
+
+def _is_one_vs_one(tap):
+    """Return whether `decision_function` has a column for each pair of classes."""
+    shapes = (getattr(e, "decision_function_shape", "") for e in walk(tap.model))
+    return "ovo" in shapes
