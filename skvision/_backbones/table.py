@@ -66,12 +66,16 @@ def get_backbone(name):
     """Return a backbone by its name; an error suggests similar names."""
     if isinstance(name, str) and name in BACKBONES:
         return BACKBONES[name]
-    lower = {known.lower(): known for known in BACKBONES}
-    similar = difflib.get_close_matches(str(name).lower(), lower, n=3)
-    hint = f"Did you mean {' or '.join(repr(lower[s]) for s in similar)}? " * bool(
-        similar
-    )
+    similar = _similar_names(str(name).lower())
+    hint = f"Did you mean {' or '.join(map(repr, similar))}? " if similar else ""
     raise ValueError(
         f"The 'backbone' parameter must be the name of a network. Got {name!r} "
         f"instead. {hint}skvision.list_backbones() lists all names."
     )
+
+
+def _similar_names(lower):
+    known = {name.lower(): name for name in BACKBONES}
+    similar = difflib.get_close_matches(lower, known, n=3)
+    similar = similar or [name for name in known if lower and lower in name][:3]
+    return [known[name] for name in similar]
