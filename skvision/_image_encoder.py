@@ -140,8 +140,7 @@ class ImageEncoder(BaseImageEncoder):
 
     Features of networks that end with ReLU or ReLU6 are not negative. Those that end
     with swish (EfficientNet, MobileNetV3) can be slightly negative, and those of
-    ConvNeXt have any sign: "power" keeps the sign, and pooling by "max" is then rarely
-    a good choice.
+    ConvNeXt have any sign: "power" keeps the sign.
 
     TensorFlow is loaded when the first image has to pass through the network, and in
     `fit` if `layer` or ``pooling=None`` is given, to find the number of features.
