@@ -1,8 +1,9 @@
-"""Classify images from very little data: quickstart.py [FOLDER]
+"""Classify images from very little data: quickstart.py [FOLDER] [--backbone NAME]
 
 FOLDER contains FOLDER/train/CLASS/*.jpg and FOLDER/validation/CLASS/*.jpg, or just
 FOLDER/CLASS/*.jpg, of which a quarter is held out for validation. Without FOLDER the
-script uses the handwritten digits included in scikit-learn.
+script uses the handwritten digits included in scikit-learn. NAME is a network that
+skvision.list_backbones() lists, such as EfficientNetLite2; the default is VGG16.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
-from skvision import DenseHeadClassifier, VGG16BottleneckTransformer
+from skvision import DenseHeadClassifier, ImageEncoder
 from skvision.datasets import get_data_home, load_digit_images, load_image_files
 
 
@@ -41,7 +42,9 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
-folder = parser.parse_args().folder
+parser.add_argument("--backbone", default="VGG16", metavar="NAME")
+arguments = parser.parse_args()
+folder, backbone = arguments.folder, arguments.backbone
 try:
     X_train, X_val, y_train, y_val = load(folder)
 except (ValueError, OSError) as error:
@@ -54,13 +57,17 @@ print(
     f"{len(X_train)} training images, {len(X_val)} validation images; classes: "
     f"{', '.join(np.unique(y_train))}\nfeatures are stored in {cache_dir}"
 )
-vgg16 = VGG16BottleneckTransformer(cache_dir=cache_dir, verbose=1)
+encoder = ImageEncoder(backbone, cache_dir=cache_dir, verbose=1)
 if folder is None:
-    vgg16.set_params(image_size=(64, 64))  # the digits have only 8 x 8 pixels
+    encoder.set_params(image_size=(64, 64))  # the digits have only 8 x 8 pixels
+try:
+    encoder.fit(X_train[:1])
+except ValueError as error:
+    parser.error(str(error))
 models = {
-    "VGG16 features, logistic regression": make_pipeline(vgg16, LogisticRegression()),
-    "VGG16 features, small dense network": make_pipeline(
-        vgg16, DenseHeadClassifier(epochs=15, random_state=0)
+    f"{backbone}, logistic regression": make_pipeline(encoder, LogisticRegression()),
+    f"{backbone}, small dense network": make_pipeline(
+        encoder, DenseHeadClassifier(epochs=15, random_state=0)
     ),
 }
 

@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._augmenter import ImageAugmenter
-from skvision._backbones.vgg16 import BLOCKS
+from skvision._backbones.vgg16 import BLOCKS, LAYERS
 from skvision._backbones.weights import digest_as_fitted, weights_digest
-from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
+from skvision._bottleneck import VGG16BottleneckTransformer
 from skvision._features.normalization import LENGTH, NORMALIZATIONS
 from skvision._features.store import FeatureStore
 from skvision._images.inputs import image_tags, validate_images

@@ -23,8 +23,8 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from skvision import VGG16BottleneckTransformer
+from skvision._backbones.vgg16 import LAYERS
 from skvision._backbones.weights import load_vgg16_weights
-from skvision._bottleneck import LAYERS
 from skvision._features.normalization import normalized
 from skvision._nets import arithmetic, builders
 from skvision.exceptions import FeatureStoreError, ImageReadError, SkvisionWarning

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from _optional import pd
 from PIL import Image
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 
 import skvision
 
@@ -70,6 +70,12 @@ SHARED = {
         "batch_size",
         "flip_average",
         "image_size",
+    },
+    ("VGG16BottleneckTransformer", "ImageEncoder"): {
+        "weights",
+        "layer",
+        "image_size",
+        "interpolation",
     },
     ("ScratchCNNClassifier", "FineTunedVGGClassifier"): {
         "image_size",
@@ -168,7 +174,7 @@ def fit(estimator, folder):
     """Fit on a data frame with validation data, which sets all fitted attributes."""
     if not hasattr(estimator, "fit"):
         return estimator
-    if isinstance(estimator, skvision.VGG16BottleneckTransformer):
+    if isinstance(estimator, TransformerMixin):
         estimator.set_params(weights=None)
         return estimator.fit(pd.DataFrame({"path": ["a.png", "b.png"]}))
     y = np.arange(8) % 2

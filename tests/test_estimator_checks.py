@@ -12,6 +12,7 @@ from _tiny import TinyClassifier, TinyPixelTransformer, TinyTransformer
 
 from skvision import (
     FineTunedVGGClassifier,
+    ImageEncoder,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
 )
@@ -36,14 +37,15 @@ ESTIMATORS = {
     VGG16BottleneckTransformer(
         weights=None, layer="block1_pool", image_size=(32, 32)
     ): 50,
+    ImageEncoder("EfficientNetLite0", weights=None, image_size=(32, 32)): 50,
 }
 
 
-CNN, VGG16 = ESTIMATORS
+CNN, VGG16, ENCODER = ESTIMATORS
 
 
 @parametrize_with_image_checks(
-    [VGG16, TinyClassifier(), TinyTransformer(), TinyPixelTransformer()]
+    [VGG16, ENCODER, TinyClassifier(), TinyTransformer(), TinyPixelTransformer()]
 )
 def test_image_checks(estimator, check):
     check(estimator)

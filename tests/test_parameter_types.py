@@ -11,6 +11,7 @@ from skvision import (
     DenseHeadClassifier,
     FineTunedVGGClassifier,
     ImageAugmenter,
+    ImageEncoder,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
 )
@@ -54,6 +55,7 @@ ESTIMATORS = {
         "flip_average": True,
         **IMAGES,
     },
+    ImageEncoder: {"weights": None, "batch_size": 8, **IMAGES},
 }
 
 

@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import (
 
 from skvision import (
     FineTunedVGGClassifier,
+    ImageEncoder,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
 )
@@ -44,6 +45,7 @@ ESTIMATORS = {
     VGG16BottleneckTransformer(
         weights=None, layer="block1_pool", image_size=(32, 32)
     ): 45,
+    ImageEncoder("EfficientNetLite0", weights=None, image_size=(32, 32)): 45,
 }
 # As many checks as for the other classifier; they take minutes.
 FINE_TUNED = FineTunedVGGClassifier(
@@ -156,4 +158,4 @@ def test_column_names_with_prediction_during_fit(estimator):
 def test_number_of_strict_checks():
     counts = Counter(type(p.values[0]).__name__ for p in strict_checks())
     assert counts["ScratchCNNClassifier"] == 4
-    assert counts["VGG16BottleneckTransformer"] == 11
+    assert counts["VGG16BottleneckTransformer"] == counts["ImageEncoder"] == 11

@@ -22,7 +22,7 @@ import pytest
 from _server import running, serve
 
 import skvision
-from skvision._backbones import imagenet, weights
+from skvision._backbones import imagenet, sources, weights
 from skvision._backbones.vgg16 import LAYER_DIGESTS, LAYER_SHAPES, layer_digest
 from skvision._backbones.weights import load_vgg16_weights, weights_digest
 from skvision._utils import files, http
@@ -537,14 +537,14 @@ def test_home_that_is_not_writable_is_read(
     models, layers, random_as_imagenet, monkeypatch, folder
 ):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(imagenet, "_FALLBACK_HOME", folder / "fallback")
+    monkeypatch.setattr(sources, "_FALLBACK_HOME", folder / "fallback")
     write_legacy(models / imagenet.KERAS_FILE, layers)
     assert_same_layers(load_vgg16_weights("imagenet"), layers)
 
 
 def test_home_is_the_one_of_keras():
     config = pytest.importorskip("keras.src.backend.config")
-    assert imagenet._model_folders()[-1] == Path(config.keras_home()) / "models"
+    assert sources.model_folders()[-1] == Path(config.keras_home()) / "models"
 
 
 def test_file_with_a_flipped_bit_is_skipped_with_a_warning(
@@ -630,7 +630,7 @@ def test_stale_temporary_files_are_removed(models):
 
 TWO_PROCESSES = """
 import warnings
-from skvision._backbones import imagenet
+from skvision._backbones import imagenet, sources
 from skvision._backbones import vgg16
 from skvision._backbones.weights import load_vgg16_weights
 
@@ -646,7 +646,7 @@ imagenet.read_onnx = lambda path: layers
 print("ready", flush=True)
 input()
 for _ in range(30):
-    imagenet._from_package(imagenet._model_folders()[-1])  # rewrites the file
+    imagenet._from_package(sources.model_folders()[-1])  # rewrites the file
     load_vgg16_weights("imagenet")
 """
 

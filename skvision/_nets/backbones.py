@@ -1,0 +1,256 @@
+"""Backbones as functions from images to features.
+
+A network is built as Keras builds it, and its weights are set. For extraction, it is
+cut at a layer and copied, with batch normalization folded into the convolutions.
+"""
+
+import difflib
+import functools
+import math
+import os
+import random
+import re
+import tempfile
+
+import h5py
+import numpy as np
+
+from skvision._backbones.keras_files import with_second_rescaling
+from skvision._backbones.keras_weights import keras_content
+from skvision._backbones.weights import RANDOM_SEED, load_arrays, weights_digest
+from skvision._nets import builders
+from skvision._nets.backend import check_usable_here, keras, tf, traced
+from skvision._nets.efficientnet_lite import efficientnet_lite
+from skvision._nets.folding import inference_copy
+
+
+def image_extractor(
+    backbone, weights, digest, layer, pooling, preprocessing, image_size, dtype
+):
+    """Return a function from uint8 images (n, height, width, 3) to features (n, d).
+
+    `weights` and their `digest` are as in `weights_digest`; `dtype` is that of the
+    convolutions. `preprocessing` only matters for VGG16.
+    """
+    if backbone.kind == "vgg16":
+        return builders.vgg16_extractor(
+            weights, digest, layer, pooling, preprocessing, dtype
+        )
+    check_usable_here()
+    extract = _traced_extractor(
+        backbone, weights, digest, layer, pooling, image_size, dtype
+    )
+    return lambda images: extract(images).numpy()
+
+
+@functools.lru_cache(maxsize=16)
+def _traced_extractor(backbone, weights, digest, layer, pooling, image_size, dtype):
+    network = _inference_network(backbone, weights, digest, layer, image_size, dtype)
+    pool = builders.POOLING[pooling]
+
+    def extract(images):
+        images = _preprocess(tf.cast(images, tf.float32), backbone.preprocessing)
+        return pool(tf.cast(network(images, training=False), tf.float32))
+
+    return traced(extract)
+
+
+def _preprocess(images, mode):
+    if mode == "inside":
+        return images
+    return keras.applications.imagenet_utils.preprocess_input(
+        images, data_format="channels_last", mode=mode
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _inference_network(backbone, weights, digest, layer, image_size, dtype):
+    network = loaded_network(backbone, weights, digest, image_size)
+    output = find_layer(network, layer, backbone.name).output
+    with _PythonSeedKept():
+        return inference_copy(keras.Model(network.input, output), dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def map_shape(backbone, layer, image_size):
+    """Return (height, width, channels) of the output of a layer."""
+    network = build_network(backbone, image_size)
+    return find_layer(network, layer, backbone.name).output.shape[1:]
+
+
+def loaded_network(backbone, weights, digest, image_size):
+    """Return the network with its weights; the file must still have that digest."""
+    network = build_network(backbone, image_size)
+    if weights is None:
+        _set_random_weights(network)
+    elif (
+        backbone.kind == "keras"
+        and isinstance(weights, str)
+        and (weights == "imagenet")
+    ):
+        _load_keras_weights(network, backbone)
+    else:
+        _load_arrays(network, backbone, weights)
+        if weights_digest(weights, backbone) != digest:
+            raise ValueError(
+                f"The file in the 'weights' parameter, {weights!r}, changed while it "
+                "was read. Call again when no process writes to it."
+            )
+    for layer in network.layers:
+        if hasattr(layer, "finalize_state"):  # normalization caches its mean
+            layer.finalize_state()
+    return network
+
+
+def build_network(backbone, image_size):
+    """Return the network as Keras builds it, from images to the last feature map.
+
+    Keras' global settings could change its data type and the order of its channels.
+    """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "skvision requires Keras' image data format 'channels_last'. Got "
+            f"{keras.config.image_data_format()!r}. Change it with "
+            "keras.config.set_image_data_format('channels_last')."
+        )
+    if keras.config.dtype_policy().name != "float32" and backbone.kind == "keras":
+        raise ValueError(
+            "Networks of keras.applications can only be built with Keras' data type "
+            f"policy 'float32'. Got {keras.config.dtype_policy().name!r}. Change it "
+            "with keras.config.set_dtype_policy('float32'); the 'compute_dtype' "
+            "parameter chooses the data type of the convolutions."
+        )
+    if backbone.kind == "lite":
+        return efficientnet_lite(backbone.name, image_size)
+    build = getattr(keras.applications, backbone.name)
+    with _PythonSeedKept():
+        return build(include_top=False, weights=None, input_shape=(*image_size, 3))
+
+
+class _PythonSeedKept:
+    """Keep the state of Python's `random`, from which Keras draws seeds."""
+
+    def __enter__(self):
+        self._state = random.getstate()
+
+    def __exit__(self, *_):
+        random.setstate(self._state)
+
+
+# Layers by name
+
+
+def find_layer(network, name, backbone_name):
+    """Return the layer of that name, which must have a feature map as its output.
+
+    Layers that Keras has to number, such as ``activation_7``, are numbered as in a
+    process that builds only this network: in others, Keras counts on.
+    """
+    layers = {_name: layer for layer, _name in _canonical_names(network)}
+    maps = {n for n, layer in layers.items() if _is_map(layer)}
+    if name in maps:
+        return layers[name]
+    similar = difflib.get_close_matches(name, maps, n=3, cutoff=0.4)
+    problem = "has no layer of that name"
+    if name in layers:
+        problem = "has a layer of that name, whose output is not a feature map"
+    raise ValueError(
+        f"The 'layer' parameter is {name!r}, but {backbone_name} {problem}. Similar "
+        f"ones: {', '.join(map(repr, similar)) or 'none'}. Expected a layer with an "
+        f"output of shape (height, width, channels), by its name in Keras."
+    )
+
+
+def _is_map(layer):
+    shape = getattr(layer.output, "shape", ())
+    return len(shape) == 4 and None not in shape[1:]
+
+
+def _canonical_names(network):
+    """Yield (layer, name), with the numbers of automatic names counted from 0."""
+    numbered = {}
+    for layer in network.layers[1:]:
+        prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
+        found = re.fullmatch(rf"{prefix}(?:_(\d+))?", layer.name)
+        if found:
+            number = int(found[1] or 0)
+            numbered.setdefault(prefix, []).append((number, layer))
+        else:
+            yield layer, layer.name
+    for prefix, items in numbered.items():
+        items.sort(key=lambda item: item[0])
+        for i, (_, layer) in enumerate(items):
+            yield layer, f"{prefix}_{i}" if i else prefix
+
+
+# Weights
+
+
+def _set_random_weights(network):
+    """Set random kernels that keep the scale of activations; all else is neutral."""
+    rng = np.random.default_rng(RANDOM_SEED)
+    for variable in network.variables:
+        if "kernel" not in variable.name:
+            continue
+        shape = variable.shape
+        is_depthwise = shape[-1] == 1  # one kernel per channel
+        fan_in = math.prod(shape[:2] if is_depthwise else shape[:-1])
+        # Between 2, right for ReLU, and 1, right without an activation: so activations
+        # neither vanish nor saturate in networks that have both.
+        scale = np.float32(math.sqrt(1.4 / fan_in))
+        variable.assign(scale * rng.standard_normal(shape, dtype=np.float32))
+
+
+def _load_keras_weights(network, backbone):
+    """Load Keras' own file, after its digest was compared."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, backbone.file)
+        with open(path, "wb") as stream:
+            stream.write(keras_content(backbone))
+        network.load_weights(path)
+    if backbone.module == "efficientnet":
+        [layer] = (x for x in network.layers if _is_normalization(x))
+        mean, variance, *rest = layer.get_weights()
+        layer.set_weights([mean, with_second_rescaling(variance), *rest])
+
+
+def _is_normalization(layer):
+    return isinstance(layer, keras.layers.Normalization)
+
+
+def _load_arrays(network, backbone, weights):
+    """Load arrays by the names that Keras gives them in a file of weights.
+
+    Keras loads a file that it wrote itself, in which the values are replaced. So the
+    user's file can neither lack a layer nor bring one.
+    """
+    arrays = load_arrays(backbone, weights)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "network.weights.h5")
+        network.save_weights(path)
+        with h5py.File(path, "r+") as file:
+            shapes = {}
+            file.visititems(
+                lambda name, item: (
+                    shapes.update({name: item.shape})
+                    if isinstance(item, h5py.Dataset)
+                    else None
+                )
+            )
+            _check_arrays(arrays, shapes, backbone, weights)
+            for name, array in arrays.items():
+                file[name][...] = array
+        network.load_weights(path)
+
+
+def _check_arrays(arrays, shapes, backbone, weights):
+    """Raise unless the arrays are those of the network."""
+    found = {name: array.shape for name, array in arrays.items()}
+    for name in sorted(shapes.keys() | found.keys()):
+        if shapes.get(name) != found.get(name):
+            raise ValueError(
+                f"weights={weights!r} does not fit {backbone.name}: {name} has shape "
+                f"{found.get(name, 'none (it is missing)')}, expected "
+                f"{shapes.get(name, 'no such array')}. Expected a file saved from that "
+                "network without its last layers (include_top=False)."
+            )
