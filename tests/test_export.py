@@ -28,6 +28,7 @@ from skvision import (
     DenseHeadClassifier,
     FineTunedVGGClassifier,
     ImageAugmenter,
+    ImageEncoder,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
     read_image,
@@ -64,6 +65,20 @@ CASES = {
             flip_average=True,
         ),
         THREE,
+    ),
+    "lite": (
+        make_pipeline(
+            ImageEncoder("EfficientNetLite0", weights=None, image_size=SIZE),
+            LogisticRegression(),
+        ),
+        TWO,
+    ),
+    "residual": (
+        make_pipeline(
+            ImageEncoder("ResNet50", weights=None, image_size=SIZE, flip_average=True),
+            LogisticRegression(),
+        ),
+        TWO,
     ),
     "dense": (
         pipeline(
@@ -113,8 +128,15 @@ CASES = {
     ),
     "threshold-step": (pipeline(TunedThresholdClassifierCV(GaussianNB(), cv=2)), TWO),
 }
-LAYERS = "linear", "dense", "scratch", "threshold", "discriminant"
-SLOW = "fine-tuned", "search", "calibrated", "calibrated-step", "threshold-step"
+LAYERS = "linear", "lite", "dense", "scratch", "threshold", "discriminant"
+SLOW = (
+    "residual",
+    "fine-tuned",
+    "search",
+    "calibrated",
+    "calibrated-step",
+    "threshold-step",
+)
 
 
 def cases(names, formats):
@@ -215,6 +237,7 @@ def check(estimator, path, format, images, tolerance=1e-4):
     "name, format",
     [
         *cases(["linear"], ENDINGS),
+        *cases(["lite"], ["onnx"]),
         *cases(["dense"], ["tflite"]),
         *cases(["scratch"], ["onnx"]),
         *cases(["threshold"], ["keras"]),

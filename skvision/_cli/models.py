@@ -44,10 +44,8 @@ def _make_encoder(backbone):
 
 def _default_backbone():
     """Return the default of ImageEncoder if its weights are here, otherwise VGG16."""
-    try:
-        from skvision import ImageEncoder, list_backbones
-    except ImportError:
-        return "VGG16"
+    from skvision import ImageEncoder, list_backbones
+
     name = ImageEncoder().backbone
     available = {row.name for row in list_backbones() if row.available}
     return name if name in available else "VGG16"

@@ -36,7 +36,7 @@ def export_model(estimator, path, *, format=None, image_size="fixed", classes=Tr
     ----------
     estimator : estimator
         A fitted `ScratchCNNClassifier` or `FineTunedVGGClassifier`, or a fitted
-        pipeline of a `VGG16BottleneckTransformer` and steps that end with a classifier
+        pipeline of an `ImageEncoder` or `VGG16BottleneckTransformer` and a classifier
         with `predict_proba`. It may be inside a search, of which the best estimator is
         exported, a `CalibratedClassifierCV`, a `FixedThresholdClassifier` or a
         `TunedThresholdClassifierCV`. To "onnx", all steps can be exported that skl2onnx

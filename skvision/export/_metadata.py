@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 
+from skvision._backbones.table import VGG16
 from skvision._backbones.weights import weights_digest
 from skvision._utils.persistence import versions
-
-LICENSE = "CC BY 4.0: VGG16, Visual Geometry Group, University of Oxford"
 
 
 def check_classes(classes):
@@ -47,9 +46,11 @@ def _weights(network):
         return {"origin": "trained from scratch", "license": None}
     if network.weights is None:
         return {"origin": "random", "license": None}
-    digest = weights_digest(network.weights)
-    if digest == weights_digest("imagenet"):
-        return {"origin": "ImageNet", "license": LICENSE, "sha256": digest}
+    describe_network = getattr(network, "_network", None)
+    backbone = describe_network()[0] if callable(describe_network) else VGG16
+    digest = weights_digest(network.weights, backbone)
+    if digest == weights_digest("imagenet", backbone):
+        return {"origin": "ImageNet", "license": backbone.licence, "sha256": digest}
     origin = "a file of the user"
     return {"origin": origin, "license": "that of the file", "sha256": digest}
 

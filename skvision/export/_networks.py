@@ -4,7 +4,7 @@ import numpy as np
 
 from skvision._backbones.weights import digest_as_fitted
 from skvision._features.normalization import LENGTH
-from skvision._nets import builders
+from skvision._nets import backbones, builders
 from skvision._nets.backend import keras, tf
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
 from skvision.export._dense import dense_layers
@@ -52,20 +52,40 @@ def feature_network(encoder):
 
 
 def _base(encoder):
-    """Return a Keras model from images (0 to 255) to feature maps of the layer.
+    """Return a Keras model from images (0 to 255) to feature maps of the layer."""
+    backbone, name, *_, preprocessing = encoder._network()
+    image_size = encoder._image_settings().image_size
+    fitted = getattr(encoder, "weights_digest_", None)
+    digest = digest_as_fitted(encoder.weights, fitted, backbone)
+    if backbone.kind == "vgg16":
+        return _vgg16(encoder.weights, digest, name, preprocessing)
+    network = backbones.loaded_network(backbone, encoder.weights, digest, image_size)
+    output = backbones.find_layer(network, name, backbone.name).output
+    images = keras.Input((*image_size, 3), **FLOAT)
+    x = _preprocessed(images, backbone.preprocessing)
+    return keras.Model(images, keras.Model(network.input, output)(x), name="base")
 
-    This is the place to add other encoders.
-    """
-    digest = digest_as_fitted(
-        encoder.weights, getattr(encoder, "weights_digest_", None)
-    )
-    shape, blocks = (None, None, 3), builders.N_BLOCKS
-    settings = shape, blocks, encoder.preprocessing, "avg", None
+
+def _preprocessed(x, mode):
+    """Preprocess images by layers that all converters know, unlike Keras' function."""
+    if mode == "inside":
+        return x
+    if mode == "caffe":
+        return builders._to_centred_bgr(x)
+    if mode == "tf":
+        return layers.Rescaling(1 / 127.5, offset=-1, **FLOAT)(x)
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    scale, offset = 1 / (255 * deviation), -mean / deviation
+    return layers.Rescaling(scale.tolist(), offset.tolist(), **FLOAT)(x)
+
+
+def _vgg16(weights, digest, layer, preprocessing):
+    settings = (None, None, 3), builders.N_BLOCKS, preprocessing, "avg", None
     whole = builders.vgg16_top(*settings, layer_factory=KerasLayers(dropout=0))
-    weights = builders.vgg16_weights(encoder.weights, digest)
-    for variable, value in zip(whole.trainable_variables, weights, strict=True):
+    arrays = builders.vgg16_weights(weights, digest)
+    for variable, value in zip(whole.trainable_variables, arrays, strict=True):
         variable.assign(value)
-    return keras.Model(whole.input, whole.get_layer(encoder.layer).output, name="base")
+    return keras.Model(whole.input, whole.get_layer(layer).output, name="base")
 
 
 def _network_logits(classifier):

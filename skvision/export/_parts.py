@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from skvision._bottleneck import VGG16BottleneckTransformer
 from skvision._dense_head import DenseHeadClassifier
 from skvision._fine_tuned_vgg import FineTunedVGGClassifier
+from skvision._image_encoder import ImageEncoder
 from skvision._scratch_cnn import ScratchCNNClassifier
 from skvision._utils.validation import positive_label
 
-ENCODERS = (VGG16BottleneckTransformer,)
+ENCODERS = (VGG16BottleneckTransformer, ImageEncoder)
 NETWORKS = (ScratchCNNClassifier, FineTunedVGGClassifier)
 
 # Parameters of encoders that do not change features.
@@ -28,8 +29,8 @@ _IRRELEVANT = {"batch_size", "cache_dir", "max_cache_bytes", "verbose"}
 
 _EXPECTED = (
     "Expected a fitted ScratchCNNClassifier, FineTunedVGGClassifier, or a pipeline of "
-    "a VGG16BottleneckTransformer and a classifier, alone or in a search, a "
-    "CalibratedClassifierCV or a threshold classifier."
+    "an ImageEncoder or VGG16BottleneckTransformer and a classifier, alone or in a "
+    "search, a CalibratedClassifierCV or a threshold classifier."
 )
 
 
@@ -199,7 +200,7 @@ def _from_calibration(calibrated):
         raise ValueError(
             f"A CalibratedClassifierCV of {_name(parts[0].network)} cannot be "
             "exported. Export the classifier without calibration, or calibrate a "
-            "pipeline of a VGG16BottleneckTransformer and a classifier."
+            "pipeline of an ImageEncoder and a classifier."
         )
     encoder = parts[0].network
     if any(_features_of(part.network) != _features_of(encoder) for part in parts):
