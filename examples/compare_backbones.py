@@ -8,13 +8,9 @@ an image takes in the feature store.
 """
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
-
-# Suppress most of TensorFlow's start-up messages.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline

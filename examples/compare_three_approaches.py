@@ -9,12 +9,8 @@ minutes.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
-
-# Suppress most of TensorFlow's start-up messages.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression

@@ -7,12 +7,8 @@ skvision.list_backbones() lists, such as EfficientNetLite2; the default is VGG16
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
-
-# Suppress most of TensorFlow's start-up messages.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression

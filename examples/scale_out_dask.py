@@ -12,12 +12,8 @@ by all its machines. Requires ``pip install "dask[distributed]"``.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
-
-# Suppress most of TensorFlow's start-up messages.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from dask.distributed import Client, as_completed
