@@ -1,4 +1,4 @@
-"""How to convert an array that is nearly an array of images."""
+"""How to convert what is nearly an image, or an array of images."""
 
 import numpy as np
 
@@ -51,3 +51,16 @@ def _dtype_hint(values, name):
         f", with values from {low:g} to {high:g}: scale all images alike to 0 to 255, "
         'then convert with .round().astype("uint8")'
     )
+
+
+def item_hint(item):
+    """Return a hint for an element of a list that is no image, or an empty string."""
+    if type(item).__name__ in ("NoneType", "NAType"):
+        return " (it is a missing value)"
+    if isinstance(item, float) and np.isnan(item):
+        return " (it is a missing value)"
+    if hasattr(item, "read"):
+        return " (pass what its method read() returns)"
+    if isinstance(item, dict) and item:
+        return f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
+    return ""

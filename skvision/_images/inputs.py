@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from skvision._images.decode import decode_image, image_to_pixels
 from skvision._images.files import file_digest, read_file
-from skvision._images.hints import array_hint
+from skvision._images.hints import array_hint, item_hint
 from skvision._images.limits import ImageRefused, check_bytes, check_limits
 from skvision._images.modes import converter
 from skvision._utils.files import content_digest
@@ -284,39 +284,31 @@ def _check_items(items, name):
 
 def _check_item(position, item, name):
     """Return an element of X as str, bytes, Pillow image or uint8 array."""
-    accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
+    if isinstance(item, os.PathLike):
+        item = os.fsdecode(item)
     if isinstance(item, str):
         if not item:
-            raise ValueError(
-                f"{position} is an empty string, not the path of an image."
-            )
+            raise ValueError(f"{position} is an empty string, not the path of an image")
         return str.__str__(item)
-    if isinstance(item, os.PathLike):
-        return _check_item(position, os.fspath(item), name)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return bytes(item)
     if isinstance(item, Image.Image):
         return item
+    accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
     if hasattr(item, "__array__") and np.ndim(item):
-        array = np.asarray(item)
-        is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-        if is_image and array.dtype == np.uint8 and array.size:
-            return array
-        raise ValueError(
-            f"{position} is an array of shape {array.shape} and dtype {array.dtype}"
-            f"{array_hint(array, position, is_image=True)}. {accepted}"
-        )
-    hint = ""
-    if _type(item) in ("NoneType", "NAType") or (
-        isinstance(item, float) and item != item
-    ):
-        hint = " (it is a missing value)"
-    elif hasattr(item, "read"):
-        hint = " (pass what its method read() returns)"
-    elif isinstance(item, dict) and item:
-        hint = f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
+        return _check_array(position, np.asarray(item), accepted)
     raise ValueError(
-        f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
+        f"{position} is of type {_type(item)}, not an image{item_hint(item)}. {accepted}"
+    )
+
+
+def _check_array(position, array, accepted):
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if is_image and array.dtype == np.uint8 and array.size:
+        return array
+    raise ValueError(
+        f"{position} is an array of shape {array.shape} and dtype {array.dtype}"
+        f"{array_hint(array, position, is_image=True)}. {accepted}"
     )
 
 
