@@ -297,8 +297,9 @@ def _check_item(position, item, name):
     accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
     if hasattr(item, "__array__") and np.ndim(item):
         return _check_array(position, np.asarray(item), accepted)
+    hint = item_hint(item)
     raise ValueError(
-        f"{position} is of type {_type(item)}, not an image{item_hint(item)}. {accepted}"
+        f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
     )
 
 
