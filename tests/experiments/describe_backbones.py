@@ -16,18 +16,6 @@ from keras.src.utils import file_utils
 
 from skvision._backbones.table import BACKBONES
 
-asked = []
-_add_weight = Layer.add_weight
-
-
-def get_file(name, origin, **options):
-    asked.append((name, origin, options.get("file_hash")))
-    return name
-
-
-def add_zeros(self, shape=None, initializer=None, *args, **options):
-    return _add_weight(self, shape, "zeros", *args, **options)
-
 
 def gigaflop(model):
     """Return billions of operations; a product and a sum are two."""
@@ -40,16 +28,36 @@ def gigaflop(model):
     return total / 1e9
 
 
-file_utils.get_file = get_file
-Layer.add_weight = add_zeros
-keras.Model.load_weights = lambda self, path, **options: None
-for name in sys.argv[1:] or [n for n in dir(keras.applications) if n[0].isupper()]:
-    build = getattr(keras.applications, name)
-    size = BACKBONES[name].image_size
-    model = build(include_top=False, weights="imagenet", input_shape=(*size, 3))
-    module = build.__module__.rpartition(".")[2]
-    last = [layer.name for layer in model.layers[-2:]]
-    parameters = model.count_params() / 1e6
-    print(module, name, size[0], model.output.shape[-1], f"{parameters:.1f}", end=" ")
-    print(f"{gigaflop(model):.2f}", last, *asked.pop(), flush=True)
-    keras.backend.clear_session()
+def record_downloads(asked):
+    """Make Keras record which files it asks for, and neither load nor draw weights."""
+    add_weight = Layer.add_weight
+
+    def get_file(name, origin, **options):
+        asked.append((name, origin, options.get("file_hash")))
+        return name
+
+    def add_zeros(self, shape=None, initializer=None, *args, **options):
+        return add_weight(self, shape, "zeros", *args, **options)
+
+    file_utils.get_file = get_file
+    Layer.add_weight = add_zeros
+    keras.Model.load_weights = lambda self, path, **options: None
+
+
+def main(names):
+    asked = []
+    record_downloads(asked)
+    for name in names or [n for n in dir(keras.applications) if n[0].isupper()]:
+        build = getattr(keras.applications, name)
+        size = BACKBONES[name].image_size
+        model = build(include_top=False, weights="imagenet", input_shape=(*size, 3))
+        module = build.__module__.rpartition(".")[2]
+        last = [layer.name for layer in model.layers[-2:]]
+        parameters = f"{model.count_params() / 1e6:.1f}"
+        print(module, name, size[0], model.output.shape[-1], parameters, end=" ")
+        print(f"{gigaflop(model):.2f}", last, *asked.pop(), flush=True)
+        keras.backend.clear_session()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
