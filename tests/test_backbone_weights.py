@@ -262,6 +262,7 @@ def features(**parameters):
     return ImageEncoder("MobileNetV3Small", **settings).fit_transform(IMAGES)
 
 
+@pytest.mark.slow
 def test_file_of_keras_is_loaded_from_a_path(saved, tmp_path):
     expected = features(weights=None)
     assert_allclose(features(weights=saved), expected, rtol=1e-5, atol=1e-9)
@@ -340,6 +341,7 @@ def as_imagenet(network, models, monkeypatch, tmp_path):
     return content, models / file
 
 
+@pytest.mark.slow
 def test_imagenet_weights_come_from_the_cache_of_keras(as_imagenet):
     content, path = as_imagenet
     with pytest.raises(WeightsNotFoundError, match="no source has") as info:

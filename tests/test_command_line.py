@@ -153,6 +153,7 @@ def test_parts_and_classes_of_the_same_name(home, run, tmp_path):
     assert output.startswith("X: 8 images in 2 classes")
 
 
+@pytest.mark.slow
 def test_fit_counts_copies(home, run, tmp_path):
     train = shutil.copytree(home / "data/train", tmp_path / "data/train")
     source = next((train / "0").iterdir())

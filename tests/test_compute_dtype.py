@@ -254,6 +254,7 @@ def test_gpus(monkeypatch, capability, has_bfloat16, tensor_float_32):
 # Classifiers
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_amx")
 @pytest.mark.parametrize("name", NAMES)
 def test_training_in_bfloat16(stripes, name):
@@ -314,6 +315,7 @@ def test_classifiers_without_amx(stripes, name):
         assert {w.filename for w in warned} == {__file__}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_amx")
 def test_fine_tuning_stores_activations_apart(stripes, tmp_path):
     X, y = stripes

@@ -237,7 +237,6 @@ def check(estimator, path, format, images, tolerance=1e-4):
     "name, format",
     [
         *cases(["linear"], ENDINGS),
-        *cases(["lite"], ["onnx"]),
         *cases(["dense"], ["tflite"]),
         *cases(["scratch"], ["onnx"]),
         *cases(["threshold"], ["keras"]),

@@ -222,6 +222,7 @@ def test_flip_average_follows_the_augmenter(augmenter, n_views, fitted, images, 
     assert sum(passes) == n_views * len(images[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float32_activations")
 def test_training_steps_equal_those_of_keras_on_the_whole_model(images):
     X, y = images
@@ -351,6 +352,7 @@ def test_interrupt_in_the_first_epoch_keeps_the_logistic_regression(images):
     assert_allclose(interrupted.predict_proba(X), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l2", [[0], pytest.param([0, 1e-3], marks=pytest.mark.slow)])
 def test_grid_search_computes_each_view_once(images, passes, tmp_path, l2):
     search = GridSearchCV(
@@ -620,6 +622,7 @@ def test_interrupt_while_training_the_head_keeps_the_head(images, monkeypatch):
     assert classifier.predict_proba(X).shape == (24, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hidden_units", "ema_momentum"),
     [((), None), pytest.param((16,), 0.9, marks=pytest.mark.slow)],

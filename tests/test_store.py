@@ -696,6 +696,7 @@ print(n_read)
 """
 
 
+@pytest.mark.slow
 def test_concurrent_writes_reads_and_clears(tmp_path):
     processes = [start(WORKER, tmp_path, i, 2) for i in range(4)]
     for process in processes:

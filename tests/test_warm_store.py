@@ -71,6 +71,7 @@ def values_read(monkeypatch):
     return counts
 
 
+@pytest.mark.slow
 def test_warm_grid_reads_each_file_twice_at_most(paths, tmp_path, reads, trusted_times):
     y = [0, 1] * 12
     pipeline = make_pipeline(vgg16(cache_dir=tmp_path / "c"), LogisticRegression())
