@@ -508,6 +508,7 @@ def served(path, monkeypatch):
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     with running() as server:
         server.answers["/w.h5"] = [serve(content)]
+        monkeypatch.setattr(http, "SCHEMES", ("http",))
         monkeypatch.setattr(imagenet, "WEIGHTS_URL", f"{server.url}/w.h5")
         monkeypatch.setattr(imagenet, "WEIGHTS_MD5", md5)
         yield
