@@ -695,6 +695,20 @@ def test_value_range(values, value_range, expected):
         assert found[0, :, 0].tolist() == expected
 
 
+def bmp_of_16_bits_per_pixel():
+    """Return a BMP with one pixel, in which three colours share 16 bits."""
+    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 16, 3, 4, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    start = 14 + len(header) + len(masks)
+    data = header + masks + struct.pack("<HH", 0x07E0, 0)  # green
+    return b"BM" + struct.pack("<IHHI", 14 + len(data), 0, 0, start) + data
+
+
+def test_value_range_ignores_16_bits_for_all_colours():
+    data = bmp_of_16_bits_per_pixel()
+    assert skvision.read_image(data, value_range=(0, 9)).tolist() == [[[0, 255, 0]]]
+
+
 def test_value_range_ignores_8_bits_and_refuses_deep_colours():
     assert (skvision.read_image(PNG, value_range=(0, 9)) == PICTURE).all()
     deep = UNUSUAL["png RGB 16 bit"][0]
@@ -760,6 +774,11 @@ def test_digests_of_pillow_images_differ_by_what_they_show():
     images = check_images(X)
     assert len({images.digest(i) for i in range(len(X))}) == len(X)
     assert check_images([image.copy()]).digest(0) == images.digest(0)
+
+
+def test_pillow_image_of_a_format_that_is_not_read_from_files():
+    opened = Image.open(BytesIO(encode(PICTURE, "TGA")))
+    np.testing.assert_array_equal(skvision.read_image(opened), PICTURE)
 
 
 def test_pillow_images_are_not_changed(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from sklearn.utils.validation import validate_data
 
-from skvision._images.decode import decode_image, image_to_pixels
+from skvision._images.decode import FORMATS, decode_image, image_to_pixels
 from skvision._images.files import file_digest, read_file
 from skvision._images.hints import array_hint, item_hint
 from skvision._images.limits import ImageRefused, check_bytes, check_limits
@@ -288,7 +288,10 @@ def _check_item(position, item, name):
         item = os.fsdecode(item)
     if isinstance(item, str):
         if not item:
-            raise ValueError(f"{position} is an empty string, not the path of an image")
+            raise ValueError(
+                f"{position} is an empty string, not the path of an image. Correct or "
+                "remove it."
+            )
         return str.__str__(item)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return bytes(item)
@@ -296,7 +299,7 @@ def _check_item(position, item, name):
         return item
     accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
     if hasattr(item, "__array__") and np.ndim(item):
-        return _check_array(position, np.asarray(item), accepted)
+        return _check_array(position, _to_array(item, position), accepted)
     hint = item_hint(item)
     raise ValueError(
         f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
@@ -326,7 +329,9 @@ def _pillow_bytes(image):
                 "its file was closed before the image was loaded: call its method "
                 "load() before, or pass the path"
             )
-        if tile and getattr(image, "tell", int)() == 0:
+        # Of other formats only the pixels that Pillow decodes are read.
+        is_photo = image.format in (*FORMATS, "MPO")
+        if tile and is_photo and image.tell() == 0:
             position = file.tell()
             check_bytes(file.seek(0, os.SEEK_END))
             file.seek(0)

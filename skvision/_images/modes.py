@@ -80,7 +80,9 @@ def converter(image, value_range):
     """Return the `Converter` of a Pillow image that is open, not necessarily loaded."""
     rawmode = _rawmode(image)
     is_deep = is_deep_grey(image.mode)
-    if ";16" in rawmode and not is_deep and value_range not in (None, (0, _LARGEST)):
+    # Not "BGR;16", 16 bits for all three colours.
+    has_deep_colours = not is_deep and rawmode.endswith((";16B", ";16L", ";16N"))
+    if has_deep_colours and value_range not in (None, (0, _LARGEST)):
         raise ImageRefused(
             "its colours have 16 bits, of which Pillow decodes the upper 8, so that "
             "value_range cannot be applied. Convert it to 8 bits, or leave value_range "
@@ -97,7 +99,7 @@ def converter(image, value_range):
         is_inverted=image.mode.startswith("I;16")
         and getattr(image, "tag_v2", {}).get(tag) == white_is_zero,
         transparency=_transparency(image, rawmode),
-        white=white if is_deep else 255 if ";16" in rawmode else None,
+        white=white if is_deep else 255 if has_deep_colours else None,
     )
 
 

@@ -14,14 +14,12 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skvision._bottleneck import VGG16BottleneckTransformer
+from skvision._base_encoder import BaseImageEncoder
 from skvision._dense_head import DenseHeadClassifier
 from skvision._fine_tuned_vgg import FineTunedVGGClassifier
-from skvision._image_encoder import ImageEncoder
 from skvision._scratch_cnn import ScratchCNNClassifier
 from skvision._utils.validation import positive_label
 
-ENCODERS = (VGG16BottleneckTransformer, ImageEncoder)
 NETWORKS = (ScratchCNNClassifier, FineTunedVGGClassifier)
 
 # Parameters of encoders that do not change features.
@@ -41,7 +39,7 @@ class Parts:
     Attributes
     ----------
     network : estimator
-        One of `ENCODERS` or `NETWORKS`.
+        A `BaseImageEncoder`, or one of `NETWORKS`.
     rest : estimator or None
         The fitted classifier of the features of an encoder; None after a network
         that classifies images itself.
@@ -151,7 +149,7 @@ def _from_pipeline(pipeline):
     encoder, *steps = _steps(pipeline)
     if isinstance(encoder, NETWORKS) and not steps:
         return Parts(encoder, None, encoder.classes_)
-    if not isinstance(encoder, ENCODERS) or not steps:
+    if not isinstance(encoder, BaseImageEncoder) or not steps:
         reason = "it has no classifier" if not steps else "its input must be images"
         raise ValueError(
             f"A pipeline of {', '.join(map(_name, (encoder, *steps)))} cannot be "

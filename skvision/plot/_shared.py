@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skvision._images.resize import ImageSettings
+from skvision._utils.optional import import_optional
 from skvision.plot._texts import set_texts
 
 # Maximum side, in pixels, of an image that is displayed in a grid.
@@ -18,13 +19,7 @@ _LINE_HEIGHT = 0.17
 
 def check_matplotlib(caller):
     """Raise an ImportError that explains how to install matplotlib if it is missing."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{caller} requires matplotlib, which cannot be imported ({error}). "
-            'Install it with: pip install "scikit-vision[plot]"'
-        ) from error
+    import_optional("matplotlib", caller=caller, requirement="scikit-vision[plot]")
 
 
 def read_for_display(images, i, value_range=None):
