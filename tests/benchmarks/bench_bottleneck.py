@@ -18,9 +18,8 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skvision import VGG16BottleneckTransformer
+from skvision import VGG16BottleneckTransformer, read_image
 from skvision._backbones.weights import load_vgg16_weights
-from skvision._images.decode import decode_image
 from skvision._nets import builders
 from skvision._nets.arithmetic import effective_dtype
 from skvision.datasets import load_image_files
@@ -121,8 +120,7 @@ def test_throughput(cats_vs_dogs, compute_dtype):
 def test_one_image(cats_vs_dogs):
     path = load_image_files(cats_vs_dogs / "validation").data[0]
     model = keras_vgg16(None)
-    with open(path, "rb") as file:
-        pixels = decode_image(file.read(), (224, 224), "bilinear")
+    pixels = read_image(path, image_size=(224, 224))
     pixels = pixels[np.newaxis].astype("float32")
     transformer = VGG16BottleneckTransformer(weights=None)
     ours, theirs = [], []
@@ -157,13 +155,12 @@ def test_decode_a_12_megapixel_jpeg(tmp_path):
     code = f"""
 import time
 import keras
-from skvision._images.decode import decode_image
+from skvision import read_image
 def with_keras():  # what ImageDataGenerator.flow_from_directory calls
     image = keras.utils.load_img({str(path)!r}, target_size=(150, 150))
     return keras.utils.img_to_array(image)
 def ours():
-    with open({str(path)!r}, "rb") as file:
-        return decode_image(file.read(), (150, 150), "bilinear")
+    return read_image({str(path)!r}, image_size=(150, 150))
 seconds = dict()
 for _ in range(9):
     for function in (ours, with_keras):
@@ -174,7 +171,7 @@ print(min(seconds[with_keras]) / min(seconds[ours]))
 """
     output = subprocess.check_output([sys.executable, "-c", code])
     ratio = float(output.splitlines()[-1])
-    ours = decode_image(path.read_bytes(), (150, 150), "bilinear").astype(float)
+    ours = read_image(path, image_size=(150, 150)).astype(float)
     full = Image.open(path).resize((150, 150), Image.Resampling.BILINEAR)
     difference = np.abs(ours - np.asarray(full)).mean()
     print(
@@ -191,7 +188,7 @@ def test_second_fit_in_a_new_process(cats_vs_dogs, imagenet, tmp_path):
 import time
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from skvision import VGG16BottleneckTransformer
+from skvision import VGG16BottleneckTransformer, read_image
 from skvision.datasets import load_image_files
 train = load_image_files({str(cats_vs_dogs / "train")!r}, shuffle=False)
 model = make_pipeline(
@@ -226,7 +223,7 @@ def test_memory_of_20000_images(tmp_path):
     code = f"""
 import sys
 import numpy as np
-from skvision import VGG16BottleneckTransformer
+from skvision import VGG16BottleneckTransformer, read_image
 from skvision._nets import builders
 paths = {paths!r} * (int(sys.argv[1]) // 200)
 real, n_passes = builders.vgg16_extractor, 0

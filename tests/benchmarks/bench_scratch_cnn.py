@@ -16,8 +16,7 @@ from _keras_baseline import (
 )
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
-from skvision import ImageAugmenter, ScratchCNNClassifier
-from skvision._images.decode import decode_image
+from skvision import ImageAugmenter, ScratchCNNClassifier, read_image
 from skvision.datasets import load_image_files
 
 pytestmark = pytest.mark.slow
@@ -131,8 +130,7 @@ def test_latency_of_one_image(cats_vs_dogs):
     classifier.fit(files.data[some], files.target[some])
     path = files.data[0]
     model = classifier.model_
-    with open(path, "rb") as file:
-        pixels = decode_image(file.read(), (150, 150), "bilinear")
+    pixels = read_image(path, image_size=(150, 150))
     ours, theirs = [], []
     for _ in range(20):
         start = time.perf_counter()
