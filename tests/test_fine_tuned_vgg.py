@@ -645,7 +645,7 @@ def test_interrupted_fit_resumes_from_the_checkpoint(
 
 
 @pytest.mark.slow
-def test_fit_killed_ten_times_resumes(images, tmp_path):
+def test_killed_fit_resumes(images, tmp_path):
     X, y = images
     np.save(tmp_path / "X.npy", X)
     np.save(tmp_path / "y.npy", y)
@@ -668,6 +668,7 @@ with open(f"{folder}/{name}.pkl", "wb") as file:
     command = [sys.executable, "-c", code, tmp_path]
     # Also in a new process, so that it uses the same number of threads.
     subprocess.run([*command, "uninterrupted"], check=True)
+    n_times = int(os.environ.get("SKVISION_TEST_KILLS", "4"))
     rng = np.random.default_rng(0)
     n_killed = 0
     while not (tmp_path / "killed.pkl").exists():
@@ -675,7 +676,7 @@ with open(f"{folder}/{name}.pkl", "wb") as file:
             [*command, "killed"], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout.readline() == "begin\n"
-        if n_killed < 10:
+        if n_killed < n_times:
             time.sleep(rng.uniform(2, 7))
             process.send_signal(signal.SIGKILL)
             n_killed += process.wait() == -signal.SIGKILL
@@ -685,7 +686,7 @@ with open(f"{folder}/{name}.pkl", "wb") as file:
         for name in ("uninterrupted", "killed")
     ]
     print(f"\nkilled {n_killed} times")
-    assert n_killed >= 3
+    assert n_killed >= n_times / 2
     assert results[0][0] == results[1][0]
     assert_array_equal(results[0][1], results[1][1])
 

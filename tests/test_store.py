@@ -717,7 +717,7 @@ with FeatureStore(cache_dir) as store:
 """
 
 
-@pytest.mark.parametrize("n_rounds", [1, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_concurrent_creation(tmp_path, n_rounds):
     for i in range(n_rounds):
         cache_dir = tmp_path / str(i)

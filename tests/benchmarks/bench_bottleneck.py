@@ -188,7 +188,7 @@ def test_second_fit_in_a_new_process(cats_vs_dogs, imagenet, tmp_path):
 import time
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from skvision import VGG16BottleneckTransformer, read_image
+from skvision import VGG16BottleneckTransformer
 from skvision.datasets import load_image_files
 train = load_image_files({str(cats_vs_dogs / "train")!r}, shuffle=False)
 model = make_pipeline(
@@ -196,7 +196,7 @@ model = make_pipeline(
     LogisticRegression(max_iter=1000),
 )
 start = time.perf_counter()
-model.fit(train.data[::3], train.target[::3])
+model.fit(train.data[::5], train.target[::5])
 print(time.perf_counter() - start)
 """
     first, *later = (
@@ -223,7 +223,7 @@ def test_memory_of_20000_images(tmp_path):
     code = f"""
 import sys
 import numpy as np
-from skvision import VGG16BottleneckTransformer, read_image
+from skvision import VGG16BottleneckTransformer
 from skvision._nets import builders
 paths = {paths!r} * (int(sys.argv[1]) // 200)
 real, n_passes = builders.vgg16_extractor, 0
