@@ -23,8 +23,9 @@ def optimizer_config(optimizer, learning_rate):
 
 def build_optimizer(config):
     try:
-        # A copy, as `from_config` may modify it.
-        optimizer = keras.optimizers.deserialize(copy.deepcopy(config))
+        # A copy, as `from_config` may modify it. (`keras.optimizers.deserialize` of
+        # Keras 3.15 does not know Lamb.)
+        optimizer = keras.saving.deserialize_keras_object(copy.deepcopy(config))
         if isinstance(optimizer, keras.optimizers.Optimizer):
             return optimizer
         raise TypeError(f"the result is {optimizer!r}")

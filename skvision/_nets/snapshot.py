@@ -8,7 +8,12 @@ no effect on this training, but would affect the next trace.
 from skvision._nets.backend import keras
 
 # Set by Keras during training.
-_TRANSIENT = {"_called", "history", "stop_training"}
+_TRANSIENT = {
+    "_called",
+    "_exclude_from_weight_decay_cache",
+    "history",
+    "stop_training",
+}
 # Changed by using the model in a callback, for a prediction or in another model. The
 # traced step does not depend on them, but a new program would not have them.
 _HARMLESS = {
