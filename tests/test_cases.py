@@ -137,6 +137,7 @@ def test_error_names_the_argument_and_the_file_first(paths, tmp_path):
     assert info.value.__cause__ is None
 
 
+@pytest.mark.slow
 def test_limit_is_in_force_in_worker_processes(tmp_path):
     script = """
 import sys

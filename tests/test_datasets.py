@@ -536,6 +536,7 @@ class TestLoadDigitImages:
         load_digit_images(tmp_path / "alone", n_per_class=2)
         assert contents(tmp_path / "raced") == contents(tmp_path / "alone")
 
+    @pytest.mark.slow
     def test_two_processes_at_once(self, tmp_path):
         code = (
             "import sys; from skvision.datasets import load_digit_images\n"

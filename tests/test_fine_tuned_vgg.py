@@ -162,7 +162,7 @@ def test_model_is_the_whole_network(images, n_blocks, preprocessing, tmp_path):
 
 @pytest.mark.parametrize(
     "normalization",
-    ["power", *(pytest.param(n, marks=pytest.mark.slow) for n in ("l2", None))],
+    [pytest.param(n, marks=pytest.mark.slow) for n in ("power", "l2", None)],
 )
 def test_model_can_be_saved_in_the_old_format_of_keras(images, normalization, tmp_path):
     X, y = images
@@ -197,7 +197,9 @@ for ending in ("keras", "h5"):
         assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("n_blocks", [0, 1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "n_blocks", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 5))]
+)
 def test_flip_average_is_the_mean_of_both_logits(images, n_blocks, tmp_path):
     X, y = images
     plain = vgg(n_trainable_blocks=n_blocks, epochs=1, flip_average=False)
@@ -252,10 +254,18 @@ def test_training_steps_equal_those_of_keras_on_the_whole_model(images):
 @pytest.mark.parametrize(
     ("labels", "settings"),
     [
-        ("ab", {}),
         ("abc", {}),
-        ("ab", {"normalization": "l2", "pooling": "max", "image_size": (32, 64)}),
-        ("abc", {"normalization": None, "pooling": None, "image_size": (64, 32)}),
+        pytest.param("ab", {}, marks=pytest.mark.slow),
+        pytest.param(
+            "ab",
+            {"normalization": "l2", "pooling": "max", "image_size": (32, 64)},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "abc",
+            {"normalization": None, "pooling": None, "image_size": (64, 32)},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )
@@ -277,9 +287,11 @@ def test_first_epoch_starts_from_the_second_approach(images, labels, settings):
 @pytest.mark.parametrize(
     ("flip_average", "augmenter", "is_mirrored"),
     [
-        (True, None, True),
         ("auto", ImageAugmenter(horizontal_flip=True), True),
-        (False, ImageAugmenter(horizontal_flip=True), False),
+        pytest.param(True, None, True, marks=pytest.mark.slow),
+        pytest.param(
+            False, ImageAugmenter(horizontal_flip=True), False, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_head_is_trained_on_mirror_images_if_predictions_average_over_them(
@@ -396,7 +408,9 @@ def test_predictions_do_not_depend_on_the_batch(images, fitted):
     assert_array_equal(fitted.predict_proba(X[::-1]), expected[::-1])
 
 
-@pytest.mark.parametrize("cache_dir", [None, "cache"])
+@pytest.mark.parametrize(
+    "cache_dir", ["cache", pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_limit_of_the_store_does_not_change_the_result(
     images, fitted, passes, tmp_path, monkeypatch, cache_dir
 ):
@@ -478,10 +492,14 @@ def test_flips_are_all_different_copies(images, flips, names):
 @pytest.mark.parametrize(
     ("settings", "n_views", "n_flips", "n_random"),
     [
-        ({"horizontal_flip": True}, None, 2, 0),
-        ({"horizontal_flip": True, "vertical_flip": True}, 3, 4, 0),
-        ({"zoom_range": 0.2}, 3, 1, 3),
         ({"horizontal_flip": True, "rotation_range": 5}, 3, 2, 3),
+        pytest.param({"horizontal_flip": True}, None, 2, 0, marks=pytest.mark.slow),
+        pytest.param(
+            {"horizontal_flip": True, "vertical_flip": True},
+            *(3, 4, 0),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"zoom_range": 0.2}, 3, 1, 3, marks=pytest.mark.slow),
     ],
 )
 def test_n_augmented_views_counts_random_views_only(
@@ -551,6 +569,7 @@ def test_validation_data_and_early_stopping(images, ema_momentum):
     assert len(head["val_loss"]) == 4
 
 
+@pytest.mark.slow
 def test_early_stopping_may_restore_the_head(images):
     X, y = images
     validation = {"X_val": X[:6], "y_val": y[:6]}
@@ -591,7 +610,9 @@ def test_more_classes_and_an_augmenter_in_a_grid(images):
     assert clone(search.best_estimator_).augmenter.zoom_range == zoom
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(
+    "early_stopping", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_interrupt_restores_the_last_complete_epoch(images, early_stopping):
     X, y = images
     common = {"early_stopping": early_stopping, "augmenter": ZOOM}
@@ -749,6 +770,7 @@ def save_weights(path, scale):
     np.savez(path, **arrays)
 
 
+@pytest.mark.slow
 def test_weights_that_change_during_a_fit_are_an_error(images, tmp_path):
     X, y = images
     path = tmp_path / "weights.npz"

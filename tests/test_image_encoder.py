@@ -41,7 +41,7 @@ def images():
 
 # One network of each kind of preprocessing, and of the layers that are not common.
 FAMILIES = [
-    "MobileNetV2",
+    pytest.param("MobileNetV2", marks=pytest.mark.slow),
     pytest.param("ResNet50", marks=pytest.mark.slow),
     pytest.param("DenseNet121", marks=pytest.mark.slow),
     pytest.param("EfficientNetB0", marks=pytest.mark.slow),

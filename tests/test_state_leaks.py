@@ -329,6 +329,7 @@ def test_row_is_rounded_alike_at_any_position(n_rows):
     assert len(np.unique(proba, axis=0)) == 1
 
 
+@pytest.mark.slow
 def test_without_xla_keras_layers_are_trained(monkeypatch, pixels):
     labels = [0, 1] * 12
 

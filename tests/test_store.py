@@ -717,9 +717,9 @@ with FeatureStore(cache_dir) as store:
 """
 
 
-@pytest.mark.parametrize("n_rounds", [1, pytest.param(5, marks=pytest.mark.slow)])
-def test_concurrent_creation(tmp_path, n_rounds):
-    for i in range(n_rounds):
+@pytest.mark.slow
+def test_concurrent_creation(tmp_path):
+    for i in range(5):
         cache_dir = tmp_path / str(i)
         moment = time.time() + 1.5
         processes = [start(CREATOR, cache_dir, j, moment) for j in range(5)]

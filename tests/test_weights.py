@@ -652,6 +652,7 @@ for _ in range(30):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_never_see_a_partial_file(models):
     root = Path(skvision.__file__).parents[1]
     command = [sys.executable, "-c", TWO_PROCESSES]
