@@ -60,7 +60,7 @@ def anchors(path):
 def broken_links(path):
     """Return the links to files or headings that do not exist."""
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\s*\)", prose(path)):
+    for target in re.findall(r"\]\(\s*([^)\s]+)\s*\)", prose(path)):
         if re.match(r"[a-z]+:", target):
             continue
         page, _, anchor = target.partition("#")
