@@ -261,4 +261,4 @@ def test_docs_build_without_warnings(tmp_path):
     command += [source, html]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert (html / "user_guide.html").is_file()
+    assert (html / "guide" / "index.html").is_file()

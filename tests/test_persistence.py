@@ -109,7 +109,7 @@ def test_skops_round_trip(model):
     sio = pytest.importorskip("skops.io", reason="needs skops")
     data = sio.dumps(model)
     untrusted = sio.get_untrusted_types(data=data)
-    documented = (Path(__file__).parents[1] / "docs/persistence.md").read_text()
+    documented = (Path(__file__).parents[1] / "docs/guide/saving.md").read_text()
     trusted = re.findall(r'"(skvision\.[\w.]+)"', documented)
     assert set(untrusted) <= set(trusted)
     loaded = sio.loads(data, trusted=untrusted)

@@ -4,7 +4,7 @@
 several times where they are few, trains with the defaults (the small convnet with the
 augmentation of Chollet, 2016), and evaluates on FOLDER/validation. It prints mean and
 standard error of the accuracy over the draws, and the seconds of one fit from an empty
-store. The results are in the user guide.
+store. The results are in docs/guide/which_approach.md.
 """
 
 import sys
