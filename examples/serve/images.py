@@ -72,7 +72,9 @@ def read_image(file, metadata):
     except RefusedImage:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise RefusedImage(413, f"The image is too large. {error}") from error
+        n = Image.MAX_IMAGE_PIXELS / 1e6
+        reason = f"The image has more than {n:g} million pixels. Send a smaller one."
+        raise RefusedImage(413, reason) from error
     except Exception as error:  # decoders raise any type
         reason = f"The image is damaged or not complete: {error or type(error)}."
         raise RefusedImage(422, reason) from error
@@ -97,7 +99,7 @@ def _open(file):
         raise RefusedImage(
             413,
             f"The image has {width} x {height} pixels ({image.format}). At most "
-            f"{limit / 1e6:g} million are accepted in this format.",
+            f"{limit / 1e6:g} million are accepted in this format. Send a smaller one.",
         )
     return image
 

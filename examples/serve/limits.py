@@ -1,6 +1,7 @@
 """Limits of what a worker receives: bytes, seconds, and uploads at the same time."""
 
 import asyncio
+import contextlib
 
 from starlette.exceptions import HTTPException
 
@@ -30,9 +31,10 @@ class UploadLimits:
         self.n_uploads = 0
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or scope["method"] != "POST":
+        headers = dict(scope.get("headers", ()))
+        if not headers.keys() & {b"content-length", b"transfer-encoding"}:
             return await self.app(scope, receive, send)
-        upload = _Upload(self, scope, receive, send)
+        upload = _Upload(self, headers, receive, send)
         self.n_uploads += 1
         try:
             await self.app(scope, upload.receive, upload.send)
@@ -43,12 +45,12 @@ class UploadLimits:
 class _Upload:
     """One request: `receive` raises the errors that the application answers with."""
 
-    def __init__(self, limits, scope, receive, send):
+    def __init__(self, limits, headers, receive, send):
         self._limits, self._receive, self._send = limits, receive, send
         self._deadline = asyncio.get_running_loop().time() + limits.max_seconds
         self._is_busy = limits.n_uploads >= limits.max_uploads
-        self._n_bytes, self._is_complete, self._is_refused = 0, False, False
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        self._n_bytes, self._is_complete = 0, False
+        length = headers.get(b"content-length", b"0")
         self._announced = int(length) if length.isdigit() else 0
 
     async def receive(self):
@@ -63,22 +65,22 @@ class _Upload:
         return message
 
     async def send(self, message):
-        """Send the answer; if an upload was refused, read and drop the rest of it.
+        """Send the answer; if it comes before the end of the upload, drop the rest.
 
-        Otherwise the connection would be closed while the client sends, and many
-        clients would not see the answer.
+        If the connection was closed while the client sends, many clients would not see
+        the answer; if it stayed open, they could send for ever.
         """
-        is_last = message["type"] == "http.response.body" and not message.get(
-            "more_body"
-        )
-        if not (self._is_refused and is_last):
+        if self._is_complete:
             return await self._send(message)
+        if message["type"] == "http.response.start":
+            headers = [*message["headers"], (b"connection", b"close")]
+            return await self._send(message | {"headers": headers})
         await self._send(message | {"more_body": True})
-        while not self._is_complete:
-            try:
+        if message.get("more_body"):
+            return
+        with contextlib.suppress(HTTPException):
+            while not self._is_complete:
                 await self._next()
-            except HTTPException:
-                break
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _next(self):
@@ -103,8 +105,6 @@ class _Upload:
             )
 
     def _refuse(self, status, reason):
-        self._is_refused = True
-        headers = {"Connection": "close"} | (
-            {"Retry-After": "60"} if status == 503 else {}
+        raise HTTPException(
+            status, reason, {"Retry-After": "60"} if status == 503 else {}
         )
-        raise HTTPException(status, reason, headers)

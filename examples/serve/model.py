@@ -1,8 +1,12 @@
 """Run a model that `skvision.export.export_model` wrote, with ONNX Runtime."""
 
 import json
+import os
 
 import numpy as np
+
+# Before the import: since 1.29, ONNX Runtime reports its use to Microsoft by default.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 N_CELLS = 6  # of the map of where the model looked, in each direction
