@@ -23,6 +23,7 @@ from starlette.formparsers import MultiPartParser
 MAX_BYTES = int(os.environ.get("MAX_BYTES", 15_000_000))
 MAX_SECONDS = float(os.environ.get("MAX_SECONDS", 30))
 MAX_UPLOADS = int(os.environ.get("MAX_UPLOADS", 24))  # at the same time, per worker
+BUSY = "Another image is being explained. Try again in a minute."
 
 FOLDER = Path(__file__).parent
 # Nothing of an image is written to a temporary file.
@@ -73,19 +74,25 @@ async def model():
 @app.post("/predict")
 async def predict(request: Request, image: UploadFile, explain: bool = False):
     """The probabilities of all classes; with `explain`, also where the model looked."""
-    model = app.state.model
     try:
-        pixels, box = await in_turn(read_image, image.file, model.metadata)
+        pixels, box, label, probabilities = await in_turn(classify, image.file)
     except RefusedImage as error:
         raise HTTPException(error.status, str(error)) from error
-    label, probabilities = await in_turn(model.predict, pixels)
     answer = {"label": label, "probabilities": probabilities}
     if explain:
+        if app.state.explaining.locked():
+            raise HTTPException(503, BUSY, {"Retry-After": "60"})
         async with app.state.explaining:
             index = list(probabilities).index(label)
             answer["explanation"] = await where_it_looked(request, pixels, index)
         answer["explanation"]["box"] = box
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def classify(file):
+    model = app.state.model
+    pixels, box = read_image(file, model.metadata)
+    return pixels, box, *model.predict(pixels)
 
 
 async def where_it_looked(request, pixels, index):

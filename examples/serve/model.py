@@ -9,6 +9,10 @@ import numpy as np
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
+_EXPECTED = (
+    *("classes", "network_image_size", "resize_mode", "interpolation"),
+    *("value_range", "weights"),
+)
 N_CELLS = 6  # of the map of where the model looked, in each direction
 _N_COVERED = 2  # cells that are covered at once, in each direction
 
@@ -31,12 +35,13 @@ class Model:
             path, options, providers=["CPUExecutionProvider"]
         )
         properties = self._session.get_modelmeta().custom_metadata_map
-        if "skvision" not in properties:
+        self.metadata = json.loads(properties.get("skvision", "{}"))
+        missing = [name for name in _EXPECTED if name not in self.metadata]
+        if missing:
             raise ValueError(
-                f"{path} has no metadata of skvision. Write it with "
+                f"{path} lacks the metadata {', '.join(missing)}. Write it with "
                 "skvision.export.export_model(estimator, 'model.onnx')."
             )
-        self.metadata = json.loads(properties["skvision"])
         self._outputs = [output.name for output in self._session.get_outputs()]
         height, width = self.metadata["network_image_size"]
         self.probabilities(np.zeros((height, width, 3), np.uint8))  # the first is slow
