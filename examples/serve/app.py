@@ -23,7 +23,7 @@ from starlette.formparsers import MultiPartParser
 MAX_BYTES = int(os.environ.get("MAX_BYTES", 15_000_000))
 MAX_SECONDS = float(os.environ.get("MAX_SECONDS", 30))
 MAX_UPLOADS = int(os.environ.get("MAX_UPLOADS", 24))  # at the same time, per worker
-BUSY = "Another image is being explained. Try again in a minute."
+MAX_EXPLAINED = 4
 
 FOLDER = Path(__file__).parent
 # Nothing of an image is written to a temporary file.
@@ -37,7 +37,7 @@ async def lifespan(app):
     n_workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
     n_cpus = getattr(os, "process_cpu_count", os.cpu_count)()
     app.state.model = Model(os.environ["MODEL"], max(1, n_cpus // n_workers))
-    app.state.explaining = asyncio.Semaphore(1)
+    app.state.n_explained = 0
     yield
 
 
@@ -80,11 +80,8 @@ async def predict(request: Request, image: UploadFile, explain: bool = False):
         raise HTTPException(error.status, str(error)) from error
     answer = {"label": label, "probabilities": probabilities}
     if explain:
-        if app.state.explaining.locked():
-            raise HTTPException(503, BUSY, {"Retry-After": "60"})
-        async with app.state.explaining:
-            index = list(probabilities).index(label)
-            answer["explanation"] = await where_it_looked(request, pixels, index)
+        index = list(probabilities).index(label)
+        answer["explanation"] = await where_it_looked(request, pixels, index)
         answer["explanation"]["box"] = box
     return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -101,15 +98,22 @@ async def where_it_looked(request, pixels, index):
     And the lowest probability. Takes 49 times as long as a prediction, in between which
     other images come.
     """
-    model = app.state.model
-    before = (await in_turn(model.probabilities, pixels))[index]
-    falls, lowest = np.zeros((N_CELLS, N_CELLS)), before
-    for image, cells in covered(pixels):
-        if await request.is_disconnected():
-            break
-        after = (await in_turn(model.probabilities, image))[index]
-        falls[cells] += log_odds(before) - log_odds(after)
-        lowest = min(lowest, after)
+    state, model = app.state, app.state.model
+    if state.n_explained >= MAX_EXPLAINED:
+        detail = "Too many images are being explained. Try again in a minute."
+        raise HTTPException(503, detail, {"Retry-After": "60"})
+    state.n_explained += 1
+    try:
+        before = lowest = (await in_turn(model.probabilities, pixels))[index]
+        falls = np.zeros((N_CELLS, N_CELLS))
+        for image, cells in covered(pixels):
+            if await request.is_disconnected():
+                break
+            after = (await in_turn(model.probabilities, image))[index]
+            falls[cells] += log_odds(before) - log_odds(after)
+            lowest = min(lowest, after)
+    finally:
+        state.n_explained -= 1
     map_ = np.round(np.maximum(falls, 0) / 4, 4)  # each cell was covered four times
     return {"map": map_.tolist(), "lowest_probability": float(lowest)}
 
