@@ -95,7 +95,7 @@ def classify(file):
 async def where_it_looked(request, pixels, index):
     """Return a map of how much the log-odds of a class fall where a part is covered.
 
-    And the lowest probability. Takes 49 times as long as a prediction, in between which
+    And the lowest probability. Takes 36 times as long as a prediction, in between which
     other images come.
     """
     state, model = app.state, app.state.model

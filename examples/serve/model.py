@@ -13,7 +13,7 @@ _EXPECTED = (
     *("classes", "network_image_size", "resize_mode", "interpolation"),
     *("value_range", "weights"),
 )
-N_CELLS = 6  # of the map of where the model looked, in each direction
+N_CELLS = 5  # of the map of where the model looked, in each direction
 _N_COVERED = 2  # cells that are covered at once, in each direction
 
 
