@@ -34,6 +34,7 @@ def describe(parts, image_size, classes):
         "network_image_size": list(settings.image_size),
         "interpolation": settings.interpolation,
         "resize_mode": settings.resize_mode,
+        "value_range": settings.value_range,
         "estimator": type(parts.network).__name__,
         "weights": _weights(parts.network),
         "versions": versions(),
