@@ -3,8 +3,8 @@ Doubtful photos: abstain, and leave them to a person
 ====================================================
 
 A classifier gives a label to every photo, also to those that it cannot tell and to
-those that show none of its classes. This example accepts only predictions above a threshold,
-chooses it without the test photos, and shows what a threshold cannot do.
+those that show none of its classes. This example accepts only predictions above a
+threshold, chooses it without the test photos, and shows what a threshold cannot do.
 """
 
 # sphinx_gallery_thumbnail_number = 2
