@@ -20,6 +20,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 import skvision
 from skvision.__main__ import main
 from skvision._cli import fit as fit_command
+from skvision._cli.scores import accuracy_lines
 from skvision.datasets import load_digit_images, load_image_files
 
 N_CLASSES = 10
@@ -100,6 +101,15 @@ def test_fit_predicts_validation_and_saves_a_plain_estimator(home, run):
     ]
     assert model[-1].get_params()["class_weight"] is None
     assert f"40 images in {home / 'data/train'}" in run.stderr
+
+
+def test_accuracy_has_the_balanced_one_beside_it_for_unequal_classes():
+    y_true = np.array(["cat"] * 6 + ["dog"] * 2, dtype=object)
+    y_pred = np.array(["cat"] * 7 + ["fox"], dtype=object)  # a class not in y_true
+    first, second = accuracy_lines(y_true, y_pred, "accuracy").splitlines()
+    assert first.startswith("accuracy: 0.750 (6 of 8)")
+    assert second == "balanced accuracy: 0.500"
+    assert len(accuracy_lines(y_true[4:], y_pred[4:], "accuracy").splitlines()) == 1
 
 
 def test_fit_without_validation_images_cross_validates(home, run, tmp_path):

@@ -17,7 +17,7 @@ from skvision._cli.models import (
     set_verbose,
 )
 from skvision._cli.parser import UsageError
-from skvision._cli.scores import accuracy_line
+from skvision._cli.scores import accuracy_lines
 from skvision._cli.texts import say
 
 _N_FOLDS = 5
@@ -43,7 +43,7 @@ def run(args):
     save_model(model, X, path)
     if validation is not None:
         print_if_trained_on(model, validation.data)
-        print(accuracy_line(validation.target, y_pred, "validation accuracy"))
+        print(accuracy_lines(validation.target, y_pred, "validation accuracy"))
     elif args.approach == "features":
         _cross_validate(model, X, y)
     print(f"model: {args.output}")
@@ -97,7 +97,7 @@ def _cross_validate(model, X, y):
     y_pred = cross_val_predict(model, X, y, cv=folds)
     print_if_copies(model, X)
     name = f"accuracy in {n_folds}-fold cross-validation"
-    print(accuracy_line(y, y_pred, name))
+    print(accuracy_lines(y, y_pred, name))
 
 
 def _names(bunch):

@@ -19,6 +19,16 @@ def accuracy_line(y_true, y_pred, name="accuracy"):
     )
 
 
+def accuracy_lines(y_true, y_pred, name):
+    """Return the same, and the balanced accuracy if classes differ in size."""
+    lines = [accuracy_line(y_true, y_pred, name)]
+    n_images = np.unique(y_true, return_counts=True)[1]
+    if n_images.min() < n_images.max():
+        matrix = confusion_matrix(y_true, y_pred)
+        lines.append(f"balanced accuracy: {_balanced_accuracy(matrix):.3f}")
+    return "\n".join(lines)
+
+
 def _interval(n_correct, n):
     low, high = _bounds(n_correct, n)
     return f"95 % confidence interval {low:.3f} to {high:.3f}"
