@@ -12,19 +12,15 @@ import shlex
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from skvision import DenseHeadClassifier, ImageEncoder
-
-# What the command line uses: accuracies with their confidence intervals, and joblib
-# files that also record which photos the model was trained on, so that
-# `skvision evaluate` can tell if it is given the same photos.
-from skvision._cli.models import save_model
-from skvision._cli.scores import accuracy_line
 from skvision.datasets import get_data_home, load_image_files, load_sample_photos
 
 MODEL = "quickstart.joblib"
@@ -48,6 +44,16 @@ def load(folder):
         return *split, None
     check_classes(train.target, folder, minimum=1)
     return train.data, validation.data, train.target, validation.target, folder_val
+
+
+def accuracy_line(y_true, y_pred, name):
+    """Return the accuracy with its confidence interval, as text."""
+    n_correct, n = int(np.sum(y_true == y_pred)), len(y_true)
+    interval = binomtest(n_correct, n).proportion_ci(method="wilson")
+    return (
+        f"{name}: {n_correct / n:.3f} ({n_correct} of {n}), 95 % confidence interval "
+        f"{interval.low:.3f} to {interval.high:.3f}"
+    )
 
 
 def check_classes(y, folder, minimum):
@@ -113,7 +119,7 @@ if folder is None:
     print("These are patches of two photos, to try it out. Now try it on your own:")
     print(f"  python {shlex.quote(__file__)} FOLDER")
 
-save_model(recommended, X_train, MODEL)
+joblib.dump(recommended, MODEL)
 photo = X_val[-1]
 probabilities = recommended.predict_proba([photo])[0]
 print(
