@@ -45,8 +45,10 @@ def check_rest(parts, features, run):
         raise ValueError(
             f"skl2onnx does not convert {head_name(parts)}, or a step before it, "
             f"correctly: probabilities differ by up to {error.max():.2g}. Nothing was "
-            "written. Use another classifier, such as LogisticRegression, or, in a "
-            "CalibratedClassifierCV, method='sigmoid'."
+            "written. Use another classifier, such as LogisticRegression. In a "
+            "CalibratedClassifierCV, the methods 'isotonic' and 'temperature' can be "
+            "exported after linear models and DenseHeadClassifier; other classifiers "
+            "require method='sigmoid'."
         )
 
 
