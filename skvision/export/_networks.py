@@ -49,7 +49,8 @@ def classifying_network(parts, *, required_by=None):
     raise ValueError(
         f"{head_name(parts)}, or a step before it, cannot be exported to "
         f"{required_by}: only linear models, DenseHeadClassifier, their calibration, "
-        "scaling and PCA have equivalent layers. Export to ONNX, in a file that ends with '.onnx'."
+        "scaling and PCA have equivalent layers. Export to ONNX, in a file that ends "
+        "with '.onnx'."
     )
 
 
