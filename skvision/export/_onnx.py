@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import onnxruntime
 import skl2onnx
 import tf2onnx
@@ -70,7 +71,7 @@ def _converted_rest(parts, metadata):
     members = [_convert(rest, parts, n_features) for rest in separate(parts.rest)]
     is_average = len(members) > 1
     rest = graph.average(members) if is_average else members[0]
-    features = network.predict(probe_images(parts.settings.image_size), verbose=0)
+    features = np.asarray(network(probe_images(parts.settings.image_size)))
     check_rest(replace(parts, threshold=None), features, _rest_runner(parts, rest))
     if metadata["classes"] is None or parts.threshold is not None:
         graph.drop_output(rest, "label", "label/unused")
