@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -330,6 +329,17 @@ ERRORS = {
     ),
     "no probability": ("predict model a.png --min-proba 2", 2, "not between 0 and 1"),
     "nan": ("predict model a.png --min-proba nan", 2, "not between 0 and 1"),
+    "format of export": ("export model m.abc", 1, "ending of path='m.abc'"),
+    "size of another format": (
+        "export model m.keras --image-size any",
+        1,
+        "image_size='any' is only possible",
+    ),
+    "int8 without images": (
+        "export model m.tflite --quantize int8",
+        2,
+        "require each other",
+    ),
     "picture of another format": (
         "evaluate model data --worst a.txt",
         2,
@@ -446,12 +456,14 @@ def test_backbone_is_that_of_the_name(home, run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("skvision.export") is None, reason="not part of skvision")
 def test_export(home, run, tmp_path):
-    path = tmp_path / "model.keras"
-    assert run("export", home / "model", path) == f"{path}\n"
-    assert zipfile.is_zipfile(path)
-    run("export", home / "model", tmp_path / "model.abc", status=1)
-    run("export", home / "model", path, "--image-size", "any", status=1)
-    assert "image_size" in run.stderr
+    pytest.importorskip("tf2onnx", reason="needs the extra 'export'")
+    int8 = ["--quantize", "int8", "--calibration", home / "data/train"]
+    formats = {"model.onnx": ["--image-size", "any"], "model.tflite": int8}
+    for name, options in formats.items():
+        path = tmp_path / name
+        assert run("export", home / "model", path, *options) == f"{path}\n"
+        assert path.exists()
+    assert "Calibration with 40 images" in run.stderr
 
 
 def test_help_and_version_do_not_load_tensorflow():

@@ -1,8 +1,10 @@
 """Exported models agree with the estimators, in their own runtimes."""
 
+import itertools
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,13 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import (
+    LogisticRegression,
+    RidgeClassifier,
+    RidgeCV,
+    SGDClassifier,
+)
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -109,16 +117,26 @@ CASES = {
     "discriminant": (pipeline(LinearDiscriminantAnalysis(), pooling="max"), TWO),
     "search": (
         GridSearchCV(
-            pipeline(RandomForestClassifier(random_state=0), normalization=None),
-            {"randomforestclassifier__n_estimators": [5, 8]},
-            cv=2,
+            pipeline(LogisticRegression()), {"logisticregression__C": [1, 9]}, cv=2
         ),
         THREE,
     ),
-    "calibrated": (CalibratedClassifierCV(pipeline(LogisticRegression()), cv=2), TWO),
-    "calibrated-step": (
-        pipeline(CalibratedClassifierCV(SVC(), ensemble=False, cv=2)),
+    "calibrated": (
+        CalibratedClassifierCV(
+            pipeline(StandardScaler(), LogisticRegression()), method="isotonic", cv=2
+        ),
         THREE,
+    ),
+    "calibrated-network": (
+        FixedThresholdClassifier(
+            CalibratedClassifierCV(
+                ScratchCNNClassifier(image_size=SIZE, filters=(4,), epochs=1),
+                method="sigmoid",
+                cv=2,
+            ),
+            threshold=0.52,
+        ),
+        TWO,
     ),
     "threshold": (
         FixedThresholdClassifier(
@@ -126,17 +144,26 @@ CASES = {
         ),
         TWO,
     ),
+    "forest": (
+        GridSearchCV(
+            pipeline(RandomForestClassifier(random_state=0), normalization=None),
+            {"randomforestclassifier__n_estimators": [5, 8]},
+            cv=2,
+        ),
+        THREE,
+    ),
+    "calibrated-svm": (
+        CalibratedClassifierCV(pipeline(StandardScaler(), SVC()), cv=2),
+        THREE,
+    ),
+    "calibrated-step": (
+        pipeline(CalibratedClassifierCV(SVC(), ensemble=False, cv=2)),
+        THREE,
+    ),
     "threshold-step": (pipeline(TunedThresholdClassifierCV(GaussianNB(), cv=2)), TWO),
 }
-LAYERS = "linear", "lite", "dense", "scratch", "threshold", "discriminant"
-SLOW = (
-    "residual",
-    "fine-tuned",
-    "search",
-    "calibrated",
-    "calibrated-step",
-    "threshold-step",
-)
+# "residual" has equivalent layers, but many.
+ONLY_ONNX = "residual", "forest", "calibrated-svm", "calibrated-step", "threshold-step"
 
 
 def cases(names, formats):
@@ -214,9 +241,10 @@ def metadata(path, format):
 
         model = onnx.load(path)
         return json.loads({p.key: p.value for p in model.metadata_props}["skvision"])
-    extra = Path(path, "assets.extra", "skvision.json")
-    file = extra if format == "saved_model" else Path(f"{path}.json")
-    return json.loads(file.read_text(encoding="utf-8"))
+    if format == "saved_model":
+        return json.loads(Path(path, "assets.extra/skvision.json").read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("skvision.json"))
 
 
 def check(estimator, path, format, images, tolerance=1e-4):
@@ -239,7 +267,7 @@ def check(estimator, path, format, images, tolerance=1e-4):
         *cases(["linear"], ENDINGS),
         *cases(["dense"], ["tflite"]),
         *cases(["scratch"], ["onnx"]),
-        *cases(["threshold"], ["keras"]),
+        *cases(["threshold", "calibrated"], ["keras"]),
         *cases(["threshold-step"], ["onnx"]),
     ],
 )
@@ -248,82 +276,126 @@ def test_agrees_with_the_estimator(name, format, fitted, images, tmp_path):
     check(fitted(name), path, format, images)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, format", [*cases(LAYERS, ENDINGS), *cases(SLOW, ["onnx"])]
-)
-def test_all_agree_with_the_estimator(name, format, fitted, images, tmp_path):
-    path = exported(fitted(name), tmp_path, format)
-    check(fitted(name), path, format, images)
-
-
 RUN_ALONE = """
-import importlib.abc, sys
+import importlib.abc, json, pathlib, sys, zipfile
+
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {blocked}:
             raise ImportError(name + " is blocked")
+
 sys.meta_path.insert(0, Blocker())
 import numpy as np
+{code}
 images = np.load("images.npy")
-{run}
-np.savez("outputs.npz", label=outputs["label"], probabilities=outputs["probabilities"])
+outputs = {}
+for path in map(str, sys.argv[1:]):
+    found = run(path)
+    labels = found["label"]
+    if path.endswith((".keras", ".tflite")):
+        metadata = json.loads(zipfile.ZipFile(path).read("skvision.json"))
+        labels = np.array(metadata["classes"])[labels]
+    outputs[path + "/label"] = np.array(labels).astype(str)
+    outputs[path + "/probabilities"] = found["probabilities"]
+np.savez("outputs.npz", **outputs)
 """
-# Format -> (modules that its runtime does not need, code that runs it).
+TENSORFLOW = """
+import keras, tensorflow as tf
+def run(path):
+    if path.endswith(".keras"):
+        return keras.models.load_model(path).predict(images, verbose=0)
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    outputs = {k: v.numpy() for k, v in serve(images=tf.constant(images)).items()}
+    if outputs["label"].dtype == object:
+        outputs["label"] = [label.decode() for label in outputs["label"]]
+    return outputs
+"""
+# Formats -> (modules that their runtime does not need, code that runs them).
 ALONE = {
-    "onnx": (
+    ("onnx",): (
         ["skvision", "sklearn", "tensorflow", "keras", "skl2onnx", "tf2onnx", "onnx"],
         """
 import onnxruntime
-session = onnxruntime.InferenceSession("model.onnx")
-names = [output.name for output in session.get_outputs()]
-outputs = dict(zip(names, session.run(None, {"images": images})))
-outputs["label"] = outputs["label"].astype(str)
+def run(path):
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"images": images})))
 """,
     ),
-    "tflite": (
+    ("tflite",): (
         ["skvision", "sklearn", "tensorflow", "keras"],
         """
 from ai_edge_litert.interpreter import Interpreter
-outputs = Interpreter("model.tflite").get_signature_runner()(images=images)
+def run(path):
+    return Interpreter(path).get_signature_runner()(images=images)
 """,
     ),
-    "keras": (
-        ["skvision", "sklearn"],
-        """
-import keras
-outputs = keras.models.load_model("model.keras").predict(images, verbose=0)
-""",
-    ),
-    "saved_model": (
-        ["skvision", "sklearn"],
-        """
-import tensorflow as tf
-serve = tf.saved_model.load("model").signatures["serving_default"]
-outputs = {k: v.numpy() for k, v in serve(images=tf.constant(images)).items()}
-outputs["label"] = [label.decode() for label in outputs["label"]]
-""",
-    ),
+    ("keras", "saved_model"): (["skvision", "sklearn"], TENSORFLOW),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", ENDINGS)
-def test_runs_without_skvision(format, fitted, images, tmp_path):
-    if format == "tflite":
+@pytest.mark.parametrize("formats", ALONE, ids="-".join)
+def test_all_agree_in_a_process_without_skvision(formats, fitted, images, tmp_path):
+    if formats == ("tflite",):
         pytest.importorskip("ai_edge_litert")
-    exported(fitted("dense"), tmp_path, format)
+    exported_from = {}
+    for format, name in itertools.product(formats, CASES):
+        if format == "onnx" or name not in ONLY_ONNX:
+            need(format)
+            path = f"{name}{ENDINGS[format]}"
+            export_model(fitted(name), tmp_path / path)
+            exported_from[path] = fitted(name)
     np.save(tmp_path / "images.npy", images)
-    blocked, run = ALONE[format]
-    code = RUN_ALONE.replace("{blocked}", repr(set(blocked))).replace("{run}", run)
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    blocked, run = ALONE[formats]
+    code = RUN_ALONE.replace("{blocked}", repr(set(blocked))).replace("{code}", run)
+    subprocess.run(
+        [sys.executable, "-c", code, *exported_from], cwd=tmp_path, check=True
+    )
     outputs = np.load(tmp_path / "outputs.npz")
-    expected = fitted("dense").predict_proba(images)
-    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-4)
-    labels = outputs["label"]
-    if labels.dtype.kind == "i":
-        labels = fitted("dense").classes_[labels]
-    assert labels.tolist() == fitted("dense").predict(images).tolist()
+    for path, estimator in exported_from.items():
+        np.testing.assert_allclose(
+            outputs[f"{path}/probabilities"],
+            estimator.predict_proba(images),
+            atol=1e-4,
+            err_msg=path,
+        )
+        labels = estimator.predict(images).astype(str)
+        assert outputs[f"{path}/label"].tolist() == labels.tolist(), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_calibrations(method, images, tmp_path):
+    methods = CalibratedClassifierCV._parameter_constraints["method"][0].options
+    if method not in methods:
+        pytest.skip("temperature scaling requires scikit-learn 1.8")
+    linear = pipeline(LogisticRegression())
+    frozen = FrozenEstimator(linear.fit(images, TWO))
+    for estimator, y in [
+        (CalibratedClassifierCV(linear, method=method, cv=2), TWO),
+        (CalibratedClassifierCV(linear, method=method, cv=3, ensemble=False), THREE),
+        (CalibratedClassifierCV(frozen, method=method), TWO),
+        (pipeline(CalibratedClassifierCV(LogisticRegression(), method=method)), THREE),
+    ]:
+        path = exported(estimator.fit(images, y), tmp_path, "keras")
+        check(estimator, path, "keras", images)
+
+
+def test_int8(fitted, images, tmp_path):
+    estimator = fitted("scratch")
+    path = exported(
+        estimator, tmp_path, "tflite", quantize="int8", calibration_images=images
+    )
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(path)
+    types = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
+    assert np.mean([dtype == np.int8 for dtype in types]) > 0.3
+    outputs = run_tflite(path, images[:1])
+    expected = estimator.predict_proba(images[:1])
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=0.05)
+    found = metadata(path, "tflite")
+    assert found["quantization"]["type"] == "int8"
+    assert found["quantization"]["n_images"] == 24
 
 
 LEAVES_NO_TRACE = """
@@ -447,7 +519,11 @@ REFUSED = {
     ),
     "wrong conversion": (
         fit_features(
-            CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2)
+            StandardScaler(),
+            CalibratedClassifierCV(
+                SGDClassifier(random_state=0), method="isotonic", cv=2
+            ),
+            y=THREE,
         ),
         {"format": "onnx"},
         "does not convert CalibratedClassifierCV.*correctly.*method='sigmoid'",
@@ -475,6 +551,31 @@ REFUSED = {
         ).fit(images, TWO),
         {},
         "refit=False.*refit=True",
+    ),
+    "int8 of another format": (
+        fit_features(LogisticRegression()),
+        {"quantize": "int8"},
+        "quantize='int8'.*format='tflite'. Got 'keras'",
+    ),
+    "int8 without images": (
+        fit_features(LogisticRegression()),
+        {"quantize": "int8", "format": "tflite"},
+        "requires calibration_images.*100",
+    ),
+    "int8 with few images": (
+        fit_features(LogisticRegression()),
+        {"quantize": "int8", "format": "tflite", "calibration_images": ["a.jpg"] * 9},
+        "contains 9 images. Expected at least 10",
+    ),
+    "images without int8": (
+        fit_features(LogisticRegression()),
+        {"format": "tflite", "calibration_images": ["a.jpg"] * 10},
+        "only used with quantize='int8'",
+    ),
+    "quantize": (
+        fit_features(LogisticRegression()),
+        {"format": "tflite", "quantize": "int4"},
+        "'quantize' parameter must be one of 'int8'",
     ),
     "size of another format": (
         fit_features(LogisticRegression()),
@@ -544,6 +645,41 @@ def test_replaces_a_saved_model(fitted, images, tmp_path):
     assert exported(fitted("linear"), tmp_path, "saved_model") == path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
     assert not Path(path, "old").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left")])
+@pytest.mark.parametrize("format", ["keras", "saved_model"])
+def test_what_was_there_stays_if_the_export_fails(
+    format, error, fitted, monkeypatch, tmp_path
+):
+    path = Path(exported(fitted("linear"), tmp_path, format))
+    (marked := path / "old" if format == "saved_model" else path).write_text("old")
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(f"skvision.export._{format}.check_agreement", fail)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        export_model(fitted("linear"), path)
+    assert marked.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+@pytest.mark.parametrize("format", ["keras", "saved_model"])
+def test_full_disk(format, fitted, tmp_path):
+    import resource
+
+    path = Path(exported(fitted("linear"), tmp_path, format))
+    before = {p: p.stat().st_size for p in tmp_path.rglob("*")}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            export_model(fitted("linear"), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {p: p.stat().st_size for p in tmp_path.rglob("*")} == before
 
 
 def test_network_that_tf2onnx_cannot_convert(fitted, monkeypatch, tmp_path):

@@ -22,6 +22,8 @@ _LOG_LINE = re.compile(
 _NOTES = (
     b"WARNING: All log messages before absl::InitializeLog()",
     b"INFO: Created TensorFlow Lite",
+    b"To enable the following instructions:",  # the second line of a message
+    b"fully_quantize: ",
 )
 # Logged as errors and warnings, although nothing is wrong: there is no driver (303) or
 # no GPU, TensorFlow (2.19) registers the same thing twice, or converts to LiteRT.
@@ -29,6 +31,7 @@ _HARMLESS = re.compile(
     rb"failed call to cuInit: .*(?:UNKNOWN ERROR \(303\)|CUDA_ERROR_NO_DEVICE)"
     rb"|Unable to register cu\w+ factory: .* already been registered"
     rb"|computation placer already registered"
+    rb"|Skipping runtime version metadata"
     rb"|Ignored (?:output_format|drop_control_dependency)"
 )
 

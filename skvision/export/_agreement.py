@@ -6,6 +6,7 @@ from skvision.export._parts import head_name
 
 TOLERANCE = 1e-4
 _N_IMAGES, _N_ROWS = 4, 256
+_MOST_QUANTIZED = 0.05
 
 
 def check_agreement(parts, run, format):
@@ -32,6 +33,24 @@ def check_agreement(parts, run, format):
         )
 
 
+def check_quantized(parts, run, images):
+    """Raise unless the quantized model nearly agrees; return how much it differs."""
+    expected = parts.predict(images)[1]
+    actual = np.concatenate([run(image[None])[1] for image in images])
+    change = float(np.abs(actual - expected).max(axis=1).mean())
+    same = float(np.mean(actual.argmax(axis=1) == expected.argmax(axis=1)))
+    if not change <= _MOST_QUANTIZED:
+        raise ValueError(
+            f"quantize='int8' changes the probabilities of the calibration images by "
+            f"{change:.2g} in the mean (at most {_MOST_QUANTIZED} is accepted), and "
+            f"the most probable class of {1 - same:.0%} of them. Nothing was written. "
+            "Export with quantize=None, use another network (EfficientNetLite0 to "
+            "EfficientNetLite2 are made for int8), or pass more calibration images, "
+            "like those that the model will classify."
+        )
+    return {"mean_probability_change": round(change, 4), "same_labels": round(same, 4)}
+
+
 def check_rest(parts, features, run):
     """Raise unless the converted classifier of features agrees with the original.
 
@@ -45,8 +64,10 @@ def check_rest(parts, features, run):
         raise ValueError(
             f"skl2onnx does not convert {head_name(parts)}, or a step before it, "
             f"correctly: probabilities differ by up to {error.max():.2g}. Nothing was "
-            "written. Use another classifier, such as LogisticRegression, or, in a "
-            "CalibratedClassifierCV, method='sigmoid'."
+            "written. Use another classifier, such as LogisticRegression. In a "
+            "CalibratedClassifierCV, the methods 'isotonic' and 'temperature' can be "
+            "exported after linear models and DenseHeadClassifier; other classifiers "
+            "require method='sigmoid'."
         )
 
 

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
 from skvision.export._parts import is_dense_head
@@ -12,13 +11,13 @@ from skvision.export._parts import is_dense_head
 _LINEAR = (LogisticRegression, LogisticRegressionCV, LinearDiscriminantAnalysis)
 
 
-def dense_layers(rest):
+def dense_layers(steps):
     """Return a classifier of features as dense layers, or None if it has none.
 
     Parameters
     ----------
-    rest : estimator
-        A fitted classifier, or a pipeline that ends with one.
+    steps : list of estimators
+        Fitted transformers, and a classifier.
 
     Returns
     -------
@@ -26,9 +25,7 @@ def dense_layers(rest):
         With ReLU between them, from features to logits: one for two classes, else one
         for each class. Steps before the classifier are part of the first layer.
     """
-    *steps, classifier = (
-        [step for _, step in rest.steps] if isinstance(rest, Pipeline) else [rest]
-    )
+    *steps, classifier = steps
     layers = _classifier_layers(classifier)
     if layers is None or any(type(step) not in _FOLDED for step in steps):
         return None

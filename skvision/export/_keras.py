@@ -1,7 +1,9 @@
 """Export to the format of Keras."""
 
+import io
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 from skvision._nets.backend import keras
@@ -12,7 +14,7 @@ from skvision.export._networks import as_labels, classifying_network, outputs
 
 
 def write(parts, path, metadata):
-    """Write the model, and its metadata to a file next to it."""
+    """Write the model, with its metadata inside."""
     network = classifying_network(parts, required_by="the format of Keras")
     network = keras.Model(
         network.input, outputs(network.output, parts, metadata, keras.ops)
@@ -23,15 +25,19 @@ def write(parts, path, metadata):
         loaded = keras.models.load_model(file)
 
         def run(images):
-            return as_labels(loaded.predict(images, verbose=0), metadata)
+            return as_labels(loaded(images), metadata)
 
         check_agreement(parts, run, "Keras")
         write_with_metadata(path, Path(file).read_bytes(), metadata)
 
 
 def write_with_metadata(path, content, metadata):
-    """Write a model, and its metadata to a file whose name ends with ".json"."""
-    with replacing(f"{path}.json") as file:
-        file.write(to_json(metadata).encode())
+    """Write a model, with its metadata as a member of the ZIP archive in the file.
+
+    A file in the format of Keras is one; readers of LiteRT ignore what follows a model.
+    """
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("skvision.json", to_json(metadata))
     with replacing(path) as file:
-        file.write(content)
+        file.write(buffer.getbuffer())

@@ -7,11 +7,18 @@ from skvision._features.normalization import LENGTH
 from skvision._nets import backbones, builders
 from skvision._nets.backend import keras, tf
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
-from skvision.export._dense import dense_layers
+from skvision.export._calibration import (
+    calibrated_probabilities,
+    heads,
+    is_complete,
+)
 from skvision.export._parts import NETWORKS, head_name
 
 layers = keras.layers
 ops = keras.ops
+
+# Beginnings of the names of parts that `quantize` may quantize.
+BASE, NETWORK, HIDDEN = "base", "network", "hidden"
 
 _POOLING = {
     None: layers.Flatten,
@@ -27,25 +34,30 @@ def classifying_network(parts, *, required_by=None):
     requires them.
     """
     if isinstance(parts.network, NETWORKS):
-        images, logits = _network_logits(parts.network)
-        return _with_probabilities(images, logits)
-    head = dense_layers(parts.rest)
-    if head is not None:
+        images = _input(parts.network)
+        return _averaged(images, _calibrated_networks(parts, images))
+    found = heads(parts.rest)
+    if found is not None:
         features = feature_network(parts.network)
-        logits = _dense(features.output, head)
-        return _with_probabilities(features.input, logits)
+        values = [
+            (_dense(features.output, head, f"_{i}"), member)
+            for i, (head, member) in enumerate(found)
+        ]
+        return _averaged(features.input, values)
     if required_by is None:
         return None
     raise ValueError(
         f"{head_name(parts)}, or a step before it, cannot be exported to "
-        f"{required_by}: only linear models, DenseHeadClassifier, scaling and PCA have "
-        "equivalent layers. Export to ONNX, in a file that ends with '.onnx'."
+        f"{required_by}: only linear models, DenseHeadClassifier, their calibration, "
+        "scaling and PCA have equivalent layers. Export to ONNX, in a file that ends "
+        "with '.onnx'."
     )
 
 
 def feature_network(encoder):
     """Return a Keras model from uint8 images to the features of an encoder."""
-    views, images = _views(encoder, encoder.flip_average)
+    images = _input(encoder)
+    views = _views(images, encoder.flip_average)
     base = _base(encoder)
     features = _mean([_pooled(base(view), encoder.pooling) for view in views])
     return keras.Model(images, _normalized(features, encoder.normalization))
@@ -63,7 +75,7 @@ def _base(encoder):
     output = backbones.find_layer(network, name, backbone.name).output
     images = keras.Input((*image_size, 3), **FLOAT)
     x = _preprocessed(images, backbone.preprocessing)
-    return keras.Model(images, keras.Model(network.input, output)(x), name="base")
+    return keras.Model(images, keras.Model(network.input, output)(x), name=BASE)
 
 
 def _preprocessed(x, mode):
@@ -85,27 +97,45 @@ def _vgg16(weights, digest, layer, preprocessing):
     arrays = builders.vgg16_weights(weights, digest)
     for variable, value in zip(whole.trainable_variables, arrays, strict=True):
         variable.assign(value)
-    return keras.Model(whole.input, whole.get_layer(layer).output, name="base")
+    return keras.Model(whole.input, whole.get_layer(layer).output, name=BASE)
 
 
-def _network_logits(classifier):
-    """Return input and logits of a classifier with a network of its own."""
+def _calibrated_networks(parts, images):
+    """Return logits of networks that classify images, with their calibrations."""
+    if parts.calibrated is None:
+        return [(_network_logits(parts.network, images), None)]
+    members = parts.calibrated.calibrated_classifiers_
+    if not all(map(is_complete, members)):
+        raise ValueError(
+            "A member of the CalibratedClassifierCV was trained without images of some "
+            "classes. Fit it again, with more images of each class or a smaller cv."
+        )
+    return [
+        (_network_logits(member.estimator, images, f"_{i}"), member)
+        for i, member in enumerate(members)
+    ]
+
+
+def _network_logits(classifier, images, suffix=""):
+    """Return the logits of a classifier with a network of its own."""
     flip_average = classifier.flip_average
     if flip_average == "auto":
         augmenter = classifier.augmenter
         flip_average = augmenter is not None and augmenter.horizontal_flip
-    views, images = _views(classifier, flip_average)
     model = classifier.model_
-    network = keras.Model(model.input, model.layers[-1].input, name="network")
-    return images, _mean([network(view) for view in views])
+    network = keras.Model(model.input, model.layers[-1].input, name=NETWORK + suffix)
+    return _mean([network(view) for view in _views(images, flip_average)])
 
 
-def _views(estimator, flip_average):
-    """Return images as float32, with their mirror images, and the input."""
+def _input(estimator):
     size = estimator._image_settings().image_size
-    images = keras.Input((*size, 3), name="images", dtype="uint8")
+    return keras.Input((*size, 3), name="images", dtype="uint8")
+
+
+def _views(images, flip_average):
+    """Return images as float32, with their mirror images."""
     x = ops.cast(images, "float32")
-    return ([x, ops.flip(x, axis=2)] if flip_average else [x]), images
+    return [x, ops.flip(x, axis=2)] if flip_average else [x]
 
 
 def _mean(values):
@@ -125,23 +155,25 @@ def _normalized(x, normalization):
     return x
 
 
-def _dense(x, head):
+def _dense(x, head, suffix):
     for i, (kernel, bias) in enumerate(head):
-        activation = "relu" if i < len(head) - 1 else None
-        layer = layers.Dense(kernel.shape[1], activation, name=f"head_{i}", **FLOAT)
+        is_hidden = i < len(head) - 1
+        layer = layers.Dense(
+            kernel.shape[1],
+            "relu" if is_hidden else None,
+            name=f"{HIDDEN}_{i}{suffix}" if is_hidden else f"logits{suffix}",
+            **FLOAT,
+        )
         layer.build((None, kernel.shape[0]))
         layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
         x = layer(x)
     return x
 
 
-def _with_probabilities(images, logits):
-    if logits.shape[-1] == 1:
-        # Not 1 - p, which is inaccurate near 0.
-        probabilities = ops.sigmoid(ops.concatenate([-logits, logits], axis=1))
-    else:
-        probabilities = ops.softmax(logits, axis=1)
-    return keras.Model(images, probabilities, name="exported")
+def _averaged(images, values):
+    """Return a Keras model of the mean of probabilities from logits, calibrated."""
+    probabilities = [calibrated_probabilities(*value) for value in values]
+    return keras.Model(images, _mean(probabilities), name="exported")
 
 
 def outputs(probabilities, parts, metadata, library=tf):

@@ -80,6 +80,35 @@ def drop_output(model, name, renamed):
             names[:] = [renamed if other == name else other for other in names]
 
 
+def average(models):
+    """Return a model with the mean of the probabilities of classifiers of features.
+
+    Its label is the index of the class.
+    """
+    models = [
+        compose.add_prefix(model, f"member_{i}/", rename_inputs=False)
+        for i, model in enumerate(models)
+    ]
+    probabilities = [f"member_{i}/probabilities" for i in range(len(models))]
+    nodes = [node for model in models for node in model.graph.node]
+    nodes += [
+        helper.make_node("Mean", probabilities, ["probabilities"]),
+        helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
+    ]
+    first = models[0].graph
+    probability = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["n_images", None]
+    )
+    graph = helper.make_graph(
+        nodes,
+        "average",
+        list(first.input),
+        [_label(TensorProto.INT64), probability],
+        [tensor for model in models for tensor in model.graph.initializer],
+    )
+    return helper.make_model(graph)
+
+
 def label_by_threshold(model, index, least):
     """Add the output "label": `index` where its probability is at least `least`."""
     column, at_least, this, other = (

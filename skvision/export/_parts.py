@@ -46,12 +46,16 @@ class Parts:
     classes : ndarray of shape (n_classes,)
     threshold : tuple of (int, float) or None
         Index of a class, and the probability from which on it is predicted.
+    calibrated : CalibratedClassifierCV or None
+        The calibration of networks that classify images, of which `network` is the
+        first.
     """
 
     network: object
     rest: object
     classes: np.ndarray
     threshold: tuple[int, float] | None = None
+    calibrated: CalibratedClassifierCV | None = None
 
     @property
     def settings(self):
@@ -63,16 +67,15 @@ class Parts:
 
         Convolutions compute in float32, as exported models do, and nothing is stored.
         """
-        changed = {"compute_dtype": "float32", "verbose": 0, "cache_dir": None}
-        if self.rest is not None:
-            changed["dtype"] = "float32"
-        possible = self.network.get_params(deep=False)
-        network = copy.copy(self.network).set_params(
-            **{name: value for name, value in changed.items() if name in possible}
-        )
+        if self.calibrated is not None:
+            members = self.calibrated.calibrated_classifiers_
+            networks = [_as_exported(member.estimator) for member in members]
+            calibrated = with_members(self.calibrated, members, networks)
+            return self._labelled(calibrated, images)
         if self.rest is None:
-            return self._labelled(network, images)
-        return self.predict_features(network.transform(images))
+            return self._labelled(_as_exported(self.network), images)
+        features = _as_exported(self.network, dtype="float32").transform(images)
+        return self.predict_features(features)
 
     def predict_features(self, features):
         """Return labels and probabilities of the features of images."""
@@ -87,8 +90,30 @@ class Parts:
         return self.classes[np.where(above, index, 1 - index)], probabilities
 
 
-def take_apart(estimator):
-    """Return the parts of a fitted estimator, or raise if it cannot be exported."""
+def _as_exported(network, **changed):
+    """Return a copy of a network that computes as exported models do."""
+    changed |= {"compute_dtype": "float32", "verbose": 0, "cache_dir": None}
+    possible = network.get_params(deep=False)
+    return copy.copy(network).set_params(
+        **{name: value for name, value in changed.items() if name in possible}
+    )
+
+
+def with_members(calibrated, members, estimators):
+    """Return a calibration with these members, which calibrate `estimators`."""
+    calibrated = copy.copy(calibrated)
+    calibrated.calibrated_classifiers_ = [copy.copy(member) for member in members]
+    pairs = zip(calibrated.calibrated_classifiers_, estimators, strict=True)
+    for member, estimator in pairs:
+        member.estimator = estimator
+    return calibrated
+
+
+def take_apart(estimator, *, is_calibrated=False):
+    """Return the parts of a fitted estimator, or raise if it cannot be exported.
+
+    It must have probabilities, unless they are those of a calibration around it.
+    """
     if is_regressor(estimator):
         raise ValueError(
             f"Only classifiers can be exported, and {_name(estimator)} is a regressor. "
@@ -98,7 +123,7 @@ def take_apart(estimator):
     if isinstance(inner, NETWORKS):
         parts = Parts(inner, None, inner.classes_)
     elif isinstance(inner, Pipeline):
-        parts = _from_pipeline(inner)
+        parts = _from_pipeline(inner, is_calibrated)
     elif isinstance(inner, CalibratedClassifierCV):
         parts = _from_calibration(inner)
     else:
@@ -145,8 +170,8 @@ def _threshold(estimator):
     return index, 0.5 if value == "auto" else float(value)
 
 
-def _from_pipeline(pipeline):
-    encoder, *steps = _steps(pipeline)
+def _from_pipeline(pipeline, is_calibrated):
+    encoder, *steps = flat_steps(pipeline)
     if isinstance(encoder, NETWORKS) and not steps:
         return Parts(encoder, None, encoder.classes_)
     if not isinstance(encoder, BaseImageEncoder) or not steps:
@@ -161,7 +186,7 @@ def _from_pipeline(pipeline):
             f"The last step of the pipeline, {_name(classifier)}, is no classifier. "
             f"{_EXPECTED}"
         )
-    if not hasattr(classifier, "predict_proba"):
+    if not is_calibrated and not hasattr(classifier, "predict_proba"):
         raise ValueError(
             f"The last step of the pipeline, {_name(classifier)}, has no method "
             "'predict_proba', and exported models return probabilities. Put it in a "
@@ -177,41 +202,30 @@ def _from_pipeline(pipeline):
     return Parts(encoder, rest, classifier.classes_, threshold)
 
 
-def _steps(pipeline):
-    """Return the steps of a pipeline and the pipelines inside it, in order."""
-    steps = []
-    for _, step in pipeline.steps:
-        if isinstance(step, FrozenEstimator):
-            step = step.estimator
-        if isinstance(step, Pipeline):
-            steps += _steps(step)
-        elif step not in (None, "passthrough"):
-            steps.append(step)
-    return steps
+def flat_steps(estimator):
+    """Return an estimator, or the steps of a pipeline and those inside it, in order."""
+    if isinstance(estimator, FrozenEstimator):
+        return flat_steps(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        return [step for _, inner in estimator.steps for step in flat_steps(inner)]
+    return [] if estimator in (None, "passthrough") else [estimator]
 
 
 def _from_calibration(calibrated):
     """Move the encoder out of a calibration: it is the same in all its members."""
     members = calibrated.calibrated_classifiers_
-    parts = [take_apart(member.estimator) for member in members]
-    if any(part.rest is None for part in parts):
-        raise ValueError(
-            f"A CalibratedClassifierCV of {_name(parts[0].network)} cannot be "
-            "exported. Export the classifier without calibration, or calibrate a "
-            "pipeline of an ImageEncoder and a classifier."
-        )
+    parts = [take_apart(member.estimator, is_calibrated=True) for member in members]
     encoder = parts[0].network
+    if parts[0].rest is None:
+        networks = [part.network for part in parts]
+        calibrated = with_members(calibrated, members, networks)
+        return Parts(encoder, None, calibrated.classes_, calibrated=calibrated)
     if any(_features_of(part.network) != _features_of(encoder) for part in parts):
         raise ValueError(
             "The members of the CalibratedClassifierCV have encoders with different "
             "parameters. Fit it with ensemble=False, so that it has one member."
         )
-    rest = copy.copy(calibrated)
-    rest.calibrated_classifiers_ = []
-    for member, part in zip(members, parts, strict=True):
-        member = copy.copy(member)
-        member.estimator = part.rest
-        rest.calibrated_classifiers_.append(member)
+    rest = with_members(calibrated, members, [part.rest for part in parts])
     return Parts(encoder, rest, calibrated.classes_)
 
 

@@ -39,8 +39,11 @@ def save(network, folder, parts, metadata, *, with_labels):
 
     module = tf.Module()
     module.serve, _ = as_function(network, name_outputs)
-    with quiet_conversion():
-        tf.saved_model.save(module, folder, signatures=module.serve)
+    try:
+        with quiet_conversion():
+            tf.saved_model.save(module, folder, signatures=module.serve)
+    except tf.errors.OpError as error:  # such as a full disk
+        raise OSError(f"Cannot write to {folder!r}: {error.message}") from error
     extra = Path(folder, "assets.extra")
     extra.mkdir()
     (extra / "skvision.json").write_text(to_json(metadata), encoding="utf-8")
