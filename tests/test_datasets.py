@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import unicodedata
 import zipfile
+from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from _optional import pd
 from PIL import Image
-from sklearn.datasets import load_digits, load_files
+from sklearn.datasets import load_digits, load_files, load_sample_image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import learning_curve, train_test_split
@@ -28,9 +29,11 @@ from skvision.datasets import (
     list_images,
     load_digit_images,
     load_image_files,
+    load_sample_photos,
 )
 from skvision.exceptions import SkvisionWarning
 
+PHOTOS = "china", "flower"
 CATS_VS_DOGS = Path(__file__).parents[2] / "shared/data/cats_vs_dogs"
 
 
@@ -444,6 +447,67 @@ class TestHomeFolder:
         Path("~mine/cat").mkdir(parents=True)
         touch("~mine", "cat/a.jpg")
         assert len(load_image_files("~mine").data) == 1
+
+
+class TestLoadSamplePhotos:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def home(tmp_path_factory):
+        home = tmp_path_factory.mktemp("home")
+        load_sample_photos(data_home=home)
+        return home
+
+    @pytest.mark.parametrize("subset, n_images", [("train", 60), ("test", 40)])
+    def test_writes_a_folder_per_class(self, home, subset, n_images):
+        photos = load_sample_photos(data_home=home, subset=subset)
+        files = load_image_files(home / "sample_photos" / subset, shuffle=False)
+        assert sorted(photos.data) == files.data.tolist()
+        assert photos.target.tolist() == files.target.tolist()
+        assert photos.target_names == files.target_names
+        assert set(Counter(photos.target).values()) == {n_images}
+        X, y = load_sample_photos(data_home=home, subset=subset, return_X_y=True)
+        assert X.tolist() == photos.data.tolist()
+        assert y.tolist() == photos.target.tolist()
+
+    def test_patches_of_different_groups_do_not_overlap(self, home):
+        photos = load_sample_photos(data_home=home)
+        originals = {name: load_sample_image(f"{name}.jpg") for name in PHOTOS}
+        owner = {name: np.full((427, 640), "", object) for name in PHOTOS}
+        for path, group in zip(photos.data, photos.groups, strict=True):
+            name, y, x = Path(path).stem.split("_")
+            subset = Path(path).parts[-3]
+            y, x = int(y), int(x)
+            patch = owner[name][y : y + 48, x : x + 48]
+            assert patch.shape == (48, 48)
+            assert set(patch.ravel()) <= {"", f"{subset} {group}"}
+            patch[:] = f"{subset} {group}"
+            pixels = originals[name][y : y + 48, x : x + 48]
+            with Image.open(path) as image:
+                difference = np.asarray(image).astype(float) - pixels
+            assert np.abs(difference).mean() < 12
+
+    def test_only_missing_or_damaged_files_are_written(self, home):
+        before = snapshot(home)
+        damaged, missing, *_ = before
+        damaged.write_bytes(b"")
+        missing.unlink()
+        load_sample_photos(data_home=home)
+        after = snapshot(home)
+        assert {path: value[0] for path, value in after.items()} == {
+            path: value[0] for path, value in before.items()
+        }
+        rewritten = {path for path in after if after[path] != before[path]}
+        assert rewritten == {damaged, missing}
+
+    def test_names_the_authors_and_the_licence(self, home):
+        description = load_sample_photos(data_home=home).DESCR
+        for text in ("CC BY 2.0", "danielbuechele", "vultilion"):
+            assert text in description
+
+    def test_unknown_subset(self, tmp_path):
+        with pytest.raises(ValueError, match="'train', 'test' or 'all'; got 'val'"):
+            load_sample_photos(data_home=tmp_path, subset="val")
+        assert os.listdir(tmp_path) == []
 
 
 class TestLoadDigitImages:

@@ -12,6 +12,7 @@ from skvision.datasets._dogs_vs_cats import arrange_dogs_vs_cats
 from skvision.datasets._flickr import fetch_flickr_images
 from skvision.datasets._folders import IMAGE_EXTENSIONS, list_images, load_image_files
 from skvision.datasets._report import ImageCheckReport
+from skvision.datasets._sample_photos import load_sample_photos
 from skvision.datasets._walk import SYSTEM_NAMES
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "list_images",
     "load_digit_images",
     "load_image_files",
+    "load_sample_photos",
 ]
