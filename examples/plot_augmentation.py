@@ -1,0 +1,123 @@
+"""
+Data augmentation: what each parameter does
+===========================================
+
+:class:`~skvision.ImageAugmenter` transforms images at random, so that a network does
+not see the same image twice. Choose transformations that photos of your classes could
+have undergone, and look at the result: what you no longer recognize, a network cannot
+learn from. Names and units are those of Keras' ``ImageDataGenerator``.
+"""
+
+# sphinx_gallery_thumbnail_number = 2
+
+# %%
+# A photo
+# -------
+# Any path of an image file will do. Here it is one of the two photos in scikit-learn.
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import sklearn.datasets
+
+from skvision import ImageAugmenter
+from skvision.plot import AugmentationDisplay
+
+images = Path(sklearn.datasets.__file__).parent / "images"
+china, flower = images / "china.jpg", images / "flower.jpg"
+
+# %%
+# Usual settings
+# --------------
+# Top left is the original. The settings are those of `Chollet (2016)
+# <https://blog.keras.io/building-powerful-image-classification-models-using-very-little-data.html>`_
+# for a first look. The object stays recognizable, but some images lose a part of it: a
+# shift of 0.2 of the width is a lot for an object that fills the photo.
+chollet = ImageAugmenter(
+    rotation_range=40,
+    width_shift_range=0.2,
+    height_shift_range=0.2,
+    shear_range=np.rad2deg(0.2),  # Keras used radians in 2016
+    zoom_range=0.2,
+    horizontal_flip=True,
+    fill_mode="nearest",
+)
+AugmentationDisplay.from_augmenter(chollet, china, n_images=11, random_state=0, n_cols=4)
+
+
+# %%
+# One parameter at a time
+# -----------------------
+def compare(path, settings, n_images=5):
+    """Draw random results of each augmenter in a row, next to the original."""
+    figure, axes = plt.subplots(
+        len(settings),
+        n_images + 1,
+        figsize=(9, 1.35 * len(settings)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for row, values in zip(axes, settings, strict=True):
+        AugmentationDisplay.from_augmenter(
+            ImageAugmenter(**values), path, n_images=n_images, random_state=1, ax=row
+        )
+        text = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        row[1].set_title(text, loc="left", fontsize=9)
+
+
+# %%
+# **Position.** Rotation and shear are in degrees, shifts are fractions of height and
+# width, and a zoom of 0.3 draws factors from 0.7 to 1.3.
+compare(
+    china,
+    [
+        {"rotation_range": 30},
+        {"width_shift_range": 0.2},
+        {"height_shift_range": 0.2},
+        {"shear_range": 20},
+        {"zoom_range": 0.3},
+    ],
+)
+
+# %%
+# **Mirror images.** A horizontal flip suits most photos, but not letters and digits. A
+# vertical flip suits photos taken from above. For the pavilion it is wrong, for the
+# flower it is not.
+compare(china, [{"horizontal_flip": True}, {"vertical_flip": True}])
+compare(flower, [{"horizontal_flip": True, "vertical_flip": True}])
+
+# %%
+# **Light.** `brightness_range` multiplies all pixel values. `channel_shift_range` adds a
+# number to them, the same for all channels of an image.
+compare(
+    flower,
+    [
+        {"brightness_range": (0.4, 1.6)},
+        {"channel_shift_range": 80},
+    ],
+)
+
+# %%
+# **Pixels from outside the photo.** A rotated or shifted photo leaves corners that
+# `fill_mode` fills. The default "nearest" repeats the border; "reflect" mirrors the
+# photo, which suits textures; "constant" fills with `cval`; "wrap" repeats the photo.
+compare(
+    china,
+    [
+        {"rotation_range": 40, "zoom_range": (1.2, 1.5), "fill_mode": mode}
+        for mode in ("nearest", "reflect", "constant", "wrap")
+    ],
+)
+
+# %%
+# Use
+# ---
+# Pass the augmenter to a network that is trained on images::
+#
+#     ScratchCNNClassifier(augmenter=ImageAugmenter(rotation_range=10))
+#
+# It is used in training only; images to predict are not transformed. Whether it raises
+# the accuracy depends on the photos: see
+# :ref:`sphx_glr_auto_examples_plot_search_augmentation.py`. To write such images to
+# files, use :meth:`~skvision.ImageAugmenter.preview`.
+plt.show()
