@@ -42,7 +42,9 @@ chollet = ImageAugmenter(
     horizontal_flip=True,
     fill_mode="nearest",
 )
-AugmentationDisplay.from_augmenter(chollet, china, n_images=11, random_state=0, n_cols=4)
+AugmentationDisplay.from_augmenter(
+    chollet, china, n_images=11, random_state=0, n_cols=4
+)
 
 
 # %%
@@ -50,7 +52,7 @@ AugmentationDisplay.from_augmenter(chollet, china, n_images=11, random_state=0, 
 # -----------------------
 def compare(path, settings, n_images=5):
     """Draw random results of each augmenter in a row, next to the original."""
-    figure, axes = plt.subplots(
+    _, axes = plt.subplots(
         len(settings),
         n_images + 1,
         figsize=(9, 1.35 * len(settings)),
@@ -62,40 +64,41 @@ def compare(path, settings, n_images=5):
             ImageAugmenter(**values), path, n_images=n_images, random_state=1, ax=row
         )
         text = ", ".join(f"{name}={value!r}" for name, value in values.items())
-        row[1].set_title(text, loc="left", fontsize=9)
+        title = row[1].set_title(text, loc="left", fontsize=9)
+        title.set_in_layout(False)
 
 
 # %%
-# **Position.** Rotation and shear are in degrees, shifts are fractions of height and
-# width, and a zoom of 0.3 draws factors from 0.7 to 1.3.
-compare(
-    china,
-    [
-        {"rotation_range": 30},
-        {"width_shift_range": 0.2},
-        {"height_shift_range": 0.2},
-        {"shear_range": 20},
-        {"zoom_range": 0.3},
-    ],
-)
+# **Rotation and shear** are in degrees. A photo taken by hand is rarely off by more
+# than ten.
+compare(china, [{"rotation_range": 10}, {"rotation_range": 40}, {"shear_range": 20}])
+
+# %%
+# **Shifts** are fractions of the width and height.
+compare(china, [{"width_shift_range": 0.2}, {"height_shift_range": 0.2}])
+
+# %%
+# **Zoom** draws a factor for each direction, here from 0.7 to 1.3, so that the photo is
+# also stretched. Factors below 1 enlarge the object.
+compare(china, [{"zoom_range": 0.3}, {"zoom_range": (0.5, 0.7)}])
 
 # %%
 # **Mirror images.** A horizontal flip suits most photos, but not letters and digits. A
 # vertical flip suits photos taken from above. For the pavilion it is wrong, for the
 # flower it is not.
 compare(china, [{"horizontal_flip": True}, {"vertical_flip": True}])
+
+# %%
 compare(flower, [{"horizontal_flip": True, "vertical_flip": True}])
 
 # %%
-# **Light.** `brightness_range` multiplies all pixel values. `channel_shift_range` adds a
-# number to them, the same for all channels of an image.
-compare(
-    flower,
-    [
-        {"brightness_range": (0.4, 1.6)},
-        {"channel_shift_range": 80},
-    ],
-)
+# **Brightness** multiplies all pixel values by a factor, as another exposure would.
+compare(flower, [{"brightness_range": (0.4, 1.6)}])
+
+# %%
+# **Channel shift** adds a number to all pixel values: black becomes grey, or dark parts
+# become black.
+compare(flower, [{"channel_shift_range": 80}])
 
 # %%
 # **Pixels from outside the photo.** A rotated or shifted photo leaves corners that

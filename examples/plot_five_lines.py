@@ -15,15 +15,17 @@ is the approach to try first.
 # `train` and `test` contain paths of image files and the names of their classes.
 # For your own photos, in one folder per class, use
 # ``load_image_files("photos/train")``.
+from pathlib import Path
+
 from skvision.datasets import load_sample_photos
 
 train = load_sample_photos(subset="train")
 test = load_sample_photos(subset="test")
-print(len(train.data), "training photos, for example:", train.data[0])
+print(len(train.data), "training photos, for example", Path(train.data[0]).name)
 
 # %%
-# One row per class. Roof and wall have the same colours, and many photos show both: they
-# are the difficult ones.
+# One row per class. Roof and wall have the same colours, and many photos show both:
+# they are the difficult ones.
 from skvision.datasets import check_image_files
 
 check_image_files(train.data, train.target).plot(n_images=8)
@@ -33,8 +35,6 @@ check_image_files(train.data, train.target).plot(n_images=8)
 # ----------
 # The features are stored in `cache_dir`: the next fit, the next fold of a
 # cross-validation and the next script do not compute them again.
-from pathlib import Path
-
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -51,8 +51,8 @@ accuracy = model.score(test.data, test.target)
 # Is it good?
 # -----------
 # Compare with the simplest model, which always predicts the most frequent class, and
-# look at the interval: 240 test photos determine an accuracy only to a few percent. Here
-# the interval is Wilson's, for a confidence level of 95 %.
+# look at the interval: 240 test photos determine an accuracy only to a few percent.
+# Here the interval is Wilson's, for a confidence level of 95 %.
 from scipy.stats import binomtest
 from sklearn.dummy import DummyClassifier
 
@@ -67,9 +67,9 @@ print(f"{interval.high:.3f})")
 # Look at the errors
 # ------------------
 # First the photos to which the model gives the lowest probability of their true class.
-# Wrong predictions are red. The wrong ones show what the numbers do not: the class is
-# ambiguous, or the photo shows something that no training photo shows, such as the
-# haze above the horizon.
+# Wrong predictions are red. They show what the accuracy does not: the photos are mostly
+# sky, as their label says, but the model sees the corner of a roof or the top of a
+# tree. Here the labels, not the model, need another thought.
 from skvision.plot import ImagePredictionDisplay
 
 ImagePredictionDisplay.from_estimator(

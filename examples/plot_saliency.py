@@ -2,9 +2,11 @@
 Where the model looked
 ======================
 
-A model can be right for the wrong reasons: it recognizes the background, or a watermark.
-A saliency map shows which parts of a photo speak for a class.
+A model can be right for the wrong reasons, such as a background or a watermark. A
+saliency map shows which parts of a photo speak for a class.
 """
+
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # A model
@@ -13,6 +15,7 @@ A saliency map shows which parts of a photo speak for a class.
 # :ref:`sphx_glr_auto_examples_plot_five_lines.py`.
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image
 from sklearn.linear_model import LogisticRegression
@@ -46,7 +49,9 @@ SaliencyDisplay.from_estimator(model, np.concatenate([petals, wall]), n_cols=5)
 # the evidence of each class in turn. What to see: the bright region moves to where that
 # class is. A model that used only the background could not do this.
 china = load_sample_image("china.jpg")
-views = [china[230:427, 200:397], china[80:260, 60:240]]
-for name in ("roof", "wall", "trees", "sky"):
-    display = SaliencyDisplay.from_estimator(model, views, target=name, n_cols=2)
-    display.figure_.suptitle(name)
+views = [china[230:427, 200:397], china[150:427, 0:277]]
+figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
+for name, column in zip(("roof", "wall", "trees", "sky"), axes.T, strict=True):
+    SaliencyDisplay.from_estimator(model, views, target=name, ax=column)
+    column[0].set_title(f"evidence for {name}", fontsize=10)
+    column[1].set_title("")
