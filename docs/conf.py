@@ -52,6 +52,7 @@ html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 html_sidebars = {"index": []}
 html_show_sourcelink = False
@@ -88,7 +89,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"^(?!plot_)",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery.Order",
     "backreferences_dir": "generated/backreferences",
     "doc_module": "skvision",
     "reference_url": {"skvision": None},

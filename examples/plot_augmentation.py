@@ -8,12 +8,11 @@ have undergone, and look at the result: what you no longer recognize, a network 
 learn from. Names and units are those of Keras' ``ImageDataGenerator``.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # A photo
 # -------
 # Any path of an image file will do. Here it is one of the two photos in scikit-learn.
+# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
 
 import matplotlib.pyplot as plt

@@ -7,11 +7,10 @@ photos. This example plants them in a copy of the sample photos, and finds them 
 :func:`~skvision.datasets.check_image_files`.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # A folder with faults
 # --------------------
+# sphinx_gallery_thumbnail_number = 2
 import shutil
 import tempfile
 from pathlib import Path

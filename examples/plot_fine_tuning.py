@@ -7,13 +7,12 @@ another question, training the last layers of the network as well can help. Here
 which way up is the photo? Its labels are free, since any photo can be turned.
 """
 
-# sphinx_gallery_thumbnail_number = 1
-
 # %%
 # The photos
 # ----------
 # Roofs and walls, in all four orientations. `X` can also be an array of images in
 # memory, as here.
+# sphinx_gallery_thumbnail_number = 1
 import matplotlib.pyplot as plt
 import numpy as np
 

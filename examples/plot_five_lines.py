@@ -7,14 +7,13 @@ features. A logistic regression on the features needs only a few labelled photos
 is the approach to try first.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The photos
 # ----------
 # `train` and `test` contain paths of image files and the names of their classes.
 # For your own photos, in one folder per class, use
 # ``load_image_files("photos/train")``.
+# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
 
 from skvision.datasets import load_sample_photos

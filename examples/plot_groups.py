@@ -7,13 +7,12 @@ training and others for testing, the test is too easy, and the accuracy is one t
 will not see in use. This example shows how much, and what to do.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Photos that overlap
 # -------------------
 # The sample photos are patches of two large photos. `groups` says which of them come
 # from the same area. A row of the picture is a group: the photos are almost the same.
+# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
 
 import matplotlib.pyplot as plt

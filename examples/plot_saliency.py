@@ -6,13 +6,12 @@ A model can be right for the wrong reasons, such as a background or a watermark.
 saliency map shows which parts of a photo speak for a class.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # A model
 # -------
 # Features of a pretrained network and a logistic regression, as in
 # :ref:`sphx_glr_auto_examples_plot_five_lines.py`.
+# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
 
 import matplotlib.pyplot as plt

@@ -8,11 +8,10 @@ It learns everything from your photos, without pretrained weights. That suits im
 which are unlike photos, and it is the baseline that pretrained features have to beat.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The photos
 # ----------
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
