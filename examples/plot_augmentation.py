@@ -12,8 +12,8 @@ learn from. Names and units are those of Keras' ``ImageDataGenerator``.
 # A photo
 # -------
 # Any path of an image file will do. Here it is one of the two photos in scikit-learn.
-# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

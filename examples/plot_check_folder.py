@@ -10,8 +10,9 @@ photos. This example plants them in a copy of the sample photos, and finds them 
 # %%
 # A folder with faults
 # --------------------
-# sphinx_gallery_thumbnail_number = 2
 import shutil
+
+# sphinx_gallery_thumbnail_number = 2
 import tempfile
 from pathlib import Path
 

@@ -12,8 +12,9 @@ which way up is the photo? Its labels are free, since any photo can be turned.
 # ----------
 # Roofs and walls, in all four orientations. `X` can also be an array of images in
 # memory, as here.
-# sphinx_gallery_thumbnail_number = 1
 import matplotlib.pyplot as plt
+
+# sphinx_gallery_thumbnail_number = 1
 import numpy as np
 
 from skvision import FineTunedVGGClassifier, read_image

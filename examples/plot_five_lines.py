@@ -13,8 +13,8 @@ is the approach to try first.
 # `train` and `test` contain paths of image files and the names of their classes.
 # For your own photos, in one folder per class, use
 # ``load_image_files("photos/train")``.
-# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
+# sphinx_gallery_thumbnail_number = 2
 
 from skvision.datasets import load_sample_photos
 

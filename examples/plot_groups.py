@@ -12,8 +12,8 @@ will not see in use. This example shows how much, and what to do.
 # -------------------
 # The sample photos are patches of two large photos. `groups` says which of them come
 # from the same area. A row of the picture is a group: the photos are almost the same.
-# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -11,8 +11,8 @@ saliency map shows which parts of a photo speak for a class.
 # -------
 # Features of a pretrained network and a logistic regression, as in
 # :ref:`sphx_glr_auto_examples_plot_five_lines.py`.
-# sphinx_gallery_thumbnail_number = 2
 from pathlib import Path
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

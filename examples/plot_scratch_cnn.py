@@ -11,8 +11,9 @@ which are unlike photos, and it is the baseline that pretrained features have to
 # %%
 # The photos
 # ----------
-# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
+
+# sphinx_gallery_thumbnail_number = 2
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 

@@ -252,7 +252,7 @@ def test_api_page_lists_only_public_names():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Build the documentation, and run the examples of the gallery, without warnings."""
+    """Build the documentation without warnings, which runs the examples."""
     for name in ("sphinx_gallery", "sphinx_design", "sphinx_copybutton", "myst_parser"):
         pytest.importorskip(name, reason="the extra 'docs' is not installed")
     # Build a copy: Sphinx writes generated pages next to the sources.
