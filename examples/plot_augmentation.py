@@ -13,7 +13,6 @@ learn from. Names and units are those of Keras' ``ImageDataGenerator``.
 # -------
 # Any path of an image file will do. Here it is one of the two photos in scikit-learn.
 from pathlib import Path
-# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,6 +20,8 @@ import sklearn.datasets
 
 from skvision import ImageAugmenter
 from skvision.plot import AugmentationDisplay
+
+# sphinx_gallery_thumbnail_number = 2
 
 images = Path(sklearn.datasets.__file__).parent / "images"
 china, flower = images / "china.jpg", images / "flower.jpg"

@@ -11,14 +11,14 @@ photos. This example plants them in a copy of the sample photos, and finds them 
 # A folder with faults
 # --------------------
 import shutil
-
-# sphinx_gallery_thumbnail_number = 2
 import tempfile
 from pathlib import Path
 
 from PIL import Image
 
 from skvision.datasets import check_image_files, load_image_files, load_sample_photos
+
+# sphinx_gallery_thumbnail_number = 2
 
 photos = Path(load_sample_photos().data[0]).parents[2]
 folder = Path(tempfile.mkdtemp())

@@ -13,13 +13,13 @@ which way up is the photo? Its labels are free, since any photo can be turned.
 # Roofs and walls, in all four orientations. `X` can also be an array of images in
 # memory, as here.
 import matplotlib.pyplot as plt
-
-# sphinx_gallery_thumbnail_number = 1
 import numpy as np
 
 from skvision import FineTunedVGGClassifier, read_image
 from skvision.datasets import load_sample_photos
 from skvision.plot import ImagePredictionDisplay, TrainingHistoryDisplay
+
+# sphinx_gallery_thumbnail_number = 1
 
 
 def turned(photos):

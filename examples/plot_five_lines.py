@@ -14,9 +14,10 @@ is the approach to try first.
 # For your own photos, in one folder per class, use
 # ``load_image_files("photos/train")``.
 from pathlib import Path
-# sphinx_gallery_thumbnail_number = 2
 
 from skvision.datasets import load_sample_photos
+
+# sphinx_gallery_thumbnail_number = 2
 
 train = load_sample_photos(subset="train")
 test = load_sample_photos(subset="test")

@@ -13,7 +13,6 @@ will not see in use. This example shows how much, and what to do.
 # The sample photos are patches of two large photos. `groups` says which of them come
 # from the same area. A row of the picture is a group: the photos are almost the same.
 from pathlib import Path
-# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,6 +26,8 @@ from sklearn.pipeline import make_pipeline
 
 from skvision import ImageEncoder, read_image
 from skvision.datasets import get_data_home, load_sample_photos
+
+# sphinx_gallery_thumbnail_number = 2
 
 train = load_sample_photos(subset="train")
 test = load_sample_photos(subset="test")

@@ -12,7 +12,6 @@ saliency map shows which parts of a photo speak for a class.
 # Features of a pretrained network and a logistic regression, as in
 # :ref:`sphx_glr_auto_examples_plot_five_lines.py`.
 from pathlib import Path
-# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,6 +22,8 @@ from sklearn.pipeline import make_pipeline
 from skvision import ImageEncoder
 from skvision.datasets import get_data_home, load_sample_photos
 from skvision.plot import SaliencyDisplay
+
+# sphinx_gallery_thumbnail_number = 2
 
 train = load_sample_photos(subset="train")
 test = load_sample_photos(subset="test")

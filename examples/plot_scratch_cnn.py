@@ -12,8 +12,6 @@ which are unlike photos, and it is the baseline that pretrained features have to
 # The photos
 # ----------
 import matplotlib.pyplot as plt
-
-# sphinx_gallery_thumbnail_number = 2
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -24,6 +22,8 @@ from skvision.plot import (
     ImagePredictionDisplay,
     TrainingHistoryDisplay,
 )
+
+# sphinx_gallery_thumbnail_number = 2
 
 train = load_sample_photos(subset="train")
 test = load_sample_photos(subset="test")

@@ -15,8 +15,6 @@ belt.
 # photos for training. The validation photos come from other places: see
 # :ref:`sphx_glr_auto_examples_plot_groups.py`.
 import matplotlib.pyplot as plt
-
-# sphinx_gallery_thumbnail_number = 3
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
@@ -24,6 +22,8 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from skvision import ImageAugmenter, ScratchCNNClassifier, read_image
 from skvision.datasets import load_sample_photos
 from skvision.plot import AugmentationDisplay
+
+# sphinx_gallery_thumbnail_number = 3
 
 turn = ImageAugmenter(rotation_range=180, fill_mode="reflect")
 
@@ -104,10 +104,10 @@ for name, model in [("no augmentation", plain), ("chosen", chosen)]:
     ]
     print(f"{name}: {', '.join(f'{s:.3f}' for s in scores)}; {np.mean(scores):.3f}")
 print(f"validation score of the search: {search.best_score_:.3f}")
+plt.show()
 
 # %%
 # What to see: the mean is close to what the search promised, and better than without
 # augmentation. The scores of one network differ by more than that from seed to seed,
 # though. With 120 training photos, a search can tell good settings from bad ones, but
 # not the best from the second best.
-plt.show()

@@ -285,7 +285,8 @@ class Page(HTMLParser):
 
 def broken_links(site):
     """Yield (page, link) for links to missing files or identifiers of the site."""
-    pages = {path: Page(path) for path in site.rglob("*.html")}
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    pages = {path: Page(path) for path in paths}
     for path, page in pages.items():
         for link in page.links:
             url = urlsplit(link)
