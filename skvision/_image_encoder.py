@@ -116,7 +116,7 @@ class ImageEncoder(BaseImageEncoder):
         if the file of weights has changed.
 
     n_features_in_ : int
-        1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
+        Always 1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
 
     feature_names_in_ : ndarray of shape (1,)
         Name of the column. Only defined if `X` in `fit` was a data frame.

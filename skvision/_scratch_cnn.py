@@ -164,7 +164,7 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
         Class labels, sorted.
 
     n_features_in_ : int
-        1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
+        Always 1. Only defined if `X` in `fit` was a column of shape (n_samples, 1).
 
     feature_names_in_ : ndarray of shape (1,)
         Name of the column. Only defined if `X` in `fit` was a data frame.

@@ -2,11 +2,14 @@
 
 import ast
 import inspect
+import os
 import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -247,18 +250,82 @@ def test_api_page_lists_only_public_names():
     assert set(listed) == set(DOCUMENTED)
 
 
-@pytest.mark.slow
-def test_docs_build_without_warnings(tmp_path):
-    pytest.importorskip("sphinx", reason="the extra 'docs' is not installed")
-    pytest.importorskip("myst_parser", reason="the extra 'docs' is not installed")
-    pytest.importorskip("pydata_sphinx_theme", reason="needs the extra 'docs'")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build the documentation without warnings, which runs the examples."""
+    for name in ("sphinx_gallery", "sphinx_design", "sphinx_copybutton", "myst_parser"):
+        pytest.importorskip(name, reason="the extra 'docs' is not installed")
     # Build a copy: Sphinx writes generated pages next to the sources.
-    source, html = tmp_path / "docs", tmp_path / "html"
-    written = shutil.ignore_patterns("_build", "generated")
-    shutil.copytree(DOCS, source, ignore=written)
-    shutil.copy(DOCS.parent / "CHANGES.md", tmp_path)
+    folder = tmp_path_factory.mktemp("docs")
+    written = shutil.ignore_patterns("_build", "generated", "auto_examples")
+    for name in ("docs", "examples"):
+        shutil.copytree(DOCS.parent / name, folder / name, ignore=written)
+    shutil.copy(DOCS.parent / "CHANGES.md", folder)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html"]
-    command += [source, html]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command += [folder / "docs", folder / "html"]
+    environment = os.environ | {"SKVISION_DATA": str(folder / "data")}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
-    assert (html / "guide" / "index.html").is_file()
+    return folder / "html"
+
+
+class Page(HTMLParser):
+    """The identifiers and the links of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links = set(), []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids.add(attrs.get("id"))
+        self.links += [attrs[key] for key in ("href", "src") if attrs.get(key)]
+
+
+def broken_links(site):
+    """Yield (page, link) for links to missing files or identifiers of the site."""
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    pages = {path: Page(path) for path in paths}
+    for path, page in pages.items():
+        for link in page.links:
+            url = urlsplit(link)
+            if url.scheme or url.netloc:
+                continue
+            target = path
+            if url.path:
+                target = Path(os.path.normpath(path.parent / unquote(url.path)))
+            known = target in pages and bool(url.fragment)
+            if not target.exists() or (known and url.fragment not in pages[target].ids):
+                yield path.relative_to(site).as_posix(), link
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.usefixtures("imagenet")
+class TestSite:
+    def test_gallery(self, site):
+        examples = {path.stem for path in DOCS.parent.glob("examples/plot_*.py")}
+        assert len(examples) >= 8
+        pictures = {path.name for path in site.glob("_images/*.png")}
+        for name in examples:
+            assert (site / "auto_examples" / f"{name}.html").is_file()
+            assert f"sphx_glr_{name}_001.png" in pictures
+        of_examples = [name for name in pictures if re.search(r"_\d{3}\.png$", name)]
+        assert len(of_examples) >= 30
+
+    def test_links(self, site):
+        assert list(broken_links(site)) == []
+
+    def test_api_pages_link_to_examples_sources_and_other_projects(self, site):
+        folder = site / "generated"
+        text = (folder / "skvision.ImageEncoder.html").read_text(encoding="utf-8")
+        assert "auto_examples/plot_five_lines.html" in text
+        assert "_modules/skvision/_image_encoder.html" in text
+        text = (site / "auto_examples" / "plot_five_lines.html").read_text("utf-8")
+        assert "https://scikit-learn.org/stable/modules/generated/" in text
+
+    def test_descriptions_are_not_numbered_lists(self, site):
+        """A description that starts with "1. " would become one."""
+        for path in site.glob("generated/*.html"):
+            assert "<ol" not in path.read_text(encoding="utf-8"), path.name

@@ -1,6 +1,7 @@
 """The examples run without arguments, on scikit-learn's digits.
 
-`quickstart.py` is not tested here: the first command of README.md runs it.
+Not here: `quickstart.py`, which the first command of README.md runs, and `plot_*.py`,
+which the build of the documentation runs, see test_docs.py.
 """
 
 import os
@@ -30,20 +31,6 @@ def run(name, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, output",
-    [
-        ("plot_augmentation_preview.py", "the image: "),
-        ("plot_scratch_cnn.py", "accuracy: 0."),
-        ("plot_grid_search_augmentation.py", "same probabilities after loading: True"),
-    ],
-)
-def test_example_with_plots(name, output, tmp_path):
-    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
-    assert output in run(name, tmp_path)
-
-
-@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.usefixtures("imagenet")
 def test_three_approaches(tmp_path):
@@ -51,14 +38,6 @@ def test_three_approaches(tmp_path):
     table = output[output.index("Chollet (2016)") :].splitlines()
     accuracies = [float(line.split()[-2]) for line in table[1:4]]
     assert min(accuracies) > 0.3  # chance level: 0.1
-
-
-@pytest.mark.slow
-@pytest.mark.weights
-@pytest.mark.usefixtures("imagenet")
-def test_fine_tuning(tmp_path):
-    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
-    assert "accuracy: 0." in run("plot_fine_tuning.py", tmp_path)
 
 
 @pytest.mark.slow
