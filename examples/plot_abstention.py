@@ -64,7 +64,7 @@ ImagePredictionDisplay.from_estimator(
 
 def accuracy_by_share(proba, y):
     """Return thresholds from high to low, and the accuracy above each of them."""
-    p, y_pred = proba.max(axis=1), model.classes_[proba.argmax(axis=1)]
+    p, y_pred = proba.max(axis=1), np.unique(y)[proba.argmax(axis=1)]
     order = np.argsort(-p)
     right = np.cumsum((y_pred == y)[order])
     return p[order], right / np.arange(1, len(p) + 1)
@@ -112,13 +112,11 @@ def limits(X, y, groups):
     proba = cross_val_predict(
         model, X, y, groups=groups, cv=folds, method="predict_proba"
     )
-    p, right = proba.max(axis=1), np.unique(y)[proba.argmax(axis=1)] == y
-    order = np.argsort(-p)
-    accuracies = np.cumsum(right[order]) / np.arange(1, len(p) + 1)
+    thresholds, accuracies = accuracy_by_share(proba, y)
     features, far = encoder.transform(X), np.empty(len(X))
     for index, other in folds.split(X, y, groups):
         far[other] = distance(features[index], features[other])
-    return p[order][accuracies >= 0.99].min(), np.quantile(far, 0.95)
+    return thresholds[accuracies >= 0.99].min(), np.quantile(far, 0.95)
 
 
 # %%

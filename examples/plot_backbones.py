@@ -31,7 +31,7 @@ print(names)
 # All see the photos at 96 x 96 pixels, and VGG16, which is slow, also at their own size
 # of 48 x 48. For photos of usual size leave out `image_size`: each network then uses
 # the size that it was trained with. Only 10 training photos per class, so that there
-# are errors to compare, and every fourth test photo.
+# are errors to compare, and every second test photo.
 X, y = train.data[::6], train.target[::6]
 X_test, y_test = test.data[::2], test.target[::2]
 candidates = [(name, (96, 96)) for name in names]

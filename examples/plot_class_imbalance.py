@@ -115,8 +115,11 @@ for name in ("nothing", "class_weight='balanced'"):
     ]
     ax.plot(grid, curve, label=name)
 tuned = models["tuned threshold"].fit(X[chosen], y[chosen])
-print(f"tuned threshold: {tuned.best_threshold_:.2f}, for {tuned.classes_[1]!r}")
-ax.axvline(0.5, color="gray", linestyle=":")
+threshold = 1 - tuned.best_threshold_  # that of `classes_[1]`, the walls
+print(f"tuned threshold for roof: {threshold:.2f}")
+for x, label in ((0.5, "default"), (threshold, "tuned")):
+    ax.axvline(x, color="gray", linestyle=":")
+    ax.annotate(label, (x, 0.47), rotation=90, ha="right")
 ax.set(xlabel="threshold for roof", ylabel="balanced accuracy", ylim=(0.45, 1.02))
 ax.legend()
 plt.show()

@@ -43,6 +43,12 @@ def load(folder):
         split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
         return *split, None
     check_classes(train.target, folder, minimum=1)
+    if set(validation.target) - set(train.target):
+        raise ValueError(
+            f"{folder_val} has the classes {', '.join(validation.target_names)}, "
+            f"{folder / 'train'} has {', '.join(train.target_names)}. Expected the "
+            "same names, with the same capital letters."
+        )
     return train.data, validation.data, train.target, validation.target, folder_val
 
 

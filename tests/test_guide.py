@@ -64,6 +64,9 @@ def broken_links(path):
         if re.match(r"[a-z]+:", target):
             continue
         page, _, anchor = target.partition("#")
+        if match := re.search(r"auto_examples/(\w+)\.rst$", page):  # of the gallery
+            script = "GALLERY_HEADER.rst" if match[1] == "index" else f"{match[1]}.py"
+            page = DOCS.parent / "examples" / script
         file = (path.parent / page).resolve() if page else path
         if not file.exists() or (anchor and anchor not in anchors(file)):
             broken.append(target)
