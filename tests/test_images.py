@@ -880,7 +880,7 @@ def test_limit_on_the_scans_of_a_jpeg(format):
     # As the film in a "motion photo", or the other images of an MPO.
     found = skvision.read_image(few + bytes(100_000) + 1000 * b"\xff\xda")
     assert found.shape == expected.shape
-    with pytest.raises(ImageReadError, match="more than 100 scans.*save it again"):
+    with pytest.raises(ImageReadError, match=r"more than 100 scans.*save it again"):
         skvision.read_image(many)
 
 
