@@ -25,3 +25,4 @@ def _optional(name):
 cloudpickle = _optional("cloudpickle")
 pd = _optional("pandas")
 pl = _optional("polars")
+requests = _optional("requests")

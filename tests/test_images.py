@@ -869,6 +869,21 @@ def test_limit_counts_what_several_scans_of_a_jpeg_need(monkeypatch):
         skvision.read_image(progressive, image_size=(40, 40))
 
 
+@pytest.mark.parametrize("format", ["JPEG", "MPO"])
+def test_limit_on_the_scans_of_a_jpeg(format):
+    image = Image.fromarray(photo(40, 30))
+    data = encode(image, format, progressive=True)
+    end = data.index(b"\xff\xd9", data.rindex(b"\xff\xda"))
+    scan = data[data.rindex(b"\xff\xda") : end]
+    expected = skvision.read_image(data)
+    few, many = (data[:end] + n * scan + data[end:] for n in (80, 100))
+    # As the film in a "motion photo", or the other images of an MPO.
+    found = skvision.read_image(few + bytes(100_000) + 1000 * b"\xff\xda")
+    assert found.shape == expected.shape
+    with pytest.raises(ImageReadError, match=r"more than 100 scans.*save it again"):
+        skvision.read_image(many)
+
+
 @pytest.mark.parametrize("mode", ["P", "RGBA", "L"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_bands_of_a_large_image_are_close_to_the_whole(mode, orientation, monkeypatch):

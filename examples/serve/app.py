@@ -6,15 +6,18 @@ python app.py model.onnx --workers 2
 import argparse
 import asyncio
 import os
+import re
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from images import MAX_PIXELS, RefusedImage, read_image
 from limits import UploadLimits
 from model import N_CELLS, Model, covered
@@ -41,6 +44,27 @@ async def lifespan(app):
     yield
 
 
+def source(html, tag):
+    """Return how a Content-Security-Policy names the one script or style of a page."""
+    text = re.search(f"<{tag}>(.*?)</{tag}>", html, re.DOTALL)[1]
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+PAGE = (FOLDER / "index.html").read_text("utf-8")
+# The page runs its own script and no other, and no other page can frame it.
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "connect-src 'self'; img-src blob: data:; "
+    f"script-src {source(PAGE, 'script')}; style-src {source(PAGE, 'style')}"
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
 # The pages of documentation, /docs and /redoc, would load scripts of others.
 app = FastAPI(
     title="Image classifier", lifespan=lifespan, docs_url=None, redoc_url=None
@@ -55,7 +79,7 @@ app.add_middleware(
 
 @app.get("/", include_in_schema=False)
 async def page():
-    return FileResponse(FOLDER / "index.html")
+    return HTMLResponse(PAGE, headers=PAGE_HEADERS)
 
 
 @app.get("/healthz")
@@ -77,13 +101,15 @@ async def predict(request: Request, image: UploadFile, explain: bool = False):
     try:
         pixels, box, label, probabilities = await in_turn(classify, image.file)
     except RefusedImage as error:
-        raise HTTPException(error.status, str(error)) from error
+        headers = {"Retry-After": "60"} if error.status == 503 else None
+        raise HTTPException(error.status, str(error), headers) from error
     answer = {"label": label, "probabilities": probabilities}
     if explain:
         index = list(probabilities).index(label)
         answer["explanation"] = await where_it_looked(request, pixels, index)
         answer["explanation"]["box"] = box
-    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return JSONResponse(answer, headers=headers)
 
 
 def classify(file):

@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-# Pixels of the largest image in each format. Decoding takes up to 6 bytes per pixel for
-# a progressive JPEG (fewer for others, which are decoded at a reduced scale), 17 for
-# WebP: so 400 MB at most.
+# Decoding and resizing one image takes at most this memory. JPEGs, which can be decoded
+# at a reduced scale, are compared with it (see `_check_jpeg`); for the other formats,
+# which take up to 25 bytes per pixel, the limit on pixels is enough.
+MAX_DECODED_BYTES = 400_000_000
+# Pixels of the largest image in each format.
 MAX_PIXELS = {
     "JPEG": 64_000_000,
     "PNG": 16_000_000,
@@ -17,6 +19,11 @@ MAX_PIXELS = {
 }
 Image.MAX_IMAGE_PIXELS = max(MAX_PIXELS.values())
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+# A scan takes time for all pixels, even if it has only a few bytes. Progressive JPEGs
+# have about 10.
+MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
 
 # Above this, skvision reduces images to about twice the size of the network, unless
 # they are upright RGB images.
@@ -75,8 +82,12 @@ def read_image(file, metadata):
         n = Image.MAX_IMAGE_PIXELS / 1e6
         reason = f"The image has more than {n:g} million pixels. Send a smaller one."
         raise RefusedImage(413, reason) from error
+    except MemoryError as error:
+        reason = "The service has too little memory for the image. Send a smaller one."
+        raise RefusedImage(503, reason) from error
     except Exception as error:  # decoders raise any type
-        reason = f"The image is damaged or not complete: {error or type(error)}."
+        cause = str(error) or type(error).__name__
+        reason = f"The image is damaged or not complete: {cause}."
         raise RefusedImage(422, reason) from error
 
 
@@ -104,6 +115,52 @@ def _open(file):
     return image
 
 
+class _CountedScans:
+    """A JPEG file that refuses to be read on after too many scans.
+
+    They are counted while the image is decoded, as other data may follow it: a phone's
+    "motion photo" contains a film.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self._n_scans, self._last = 0, b""
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def read(self, size=-1):
+        data = self._file.read(size)
+        self._n_scans += (self._last + data).count(_START_OF_SCAN)
+        self._last = data[-1:]
+        if self._n_scans > MAX_SCANS:
+            raise RefusedImage(
+                413,
+                f"The image has more than {MAX_SCANS} scans, each of which takes time "
+                "for the whole image. Open it in another program and save it again.",
+            )
+        return data
+
+
+def _check_jpeg(image, full_size):
+    """Raise if decoding a JPEG, perhaps at a reduced scale, may take too much memory.
+
+    A progressive one takes two bytes for each coefficient, of which each pixel has at
+    most one in each colour, and four for each decoded pixel. To convert and turn these
+    then takes two copies more.
+    """
+    (full_width, full_height), (width, height) = full_size, image.size
+    coefficients = 2 * len(image.getbands()) * full_width * full_height
+    n_bytes = max(coefficients + 4 * width * height, 12 * width * height)
+    if n_bytes > MAX_DECODED_BYTES:
+        raise RefusedImage(
+            413,
+            f"The image has {full_width} x {full_height} pixels ({image.format}, "
+            f"{image.mode}), which may take {n_bytes / 1e6:.0f} MB of memory. At most "
+            f"{MAX_DECODED_BYTES / 1e6:g} MB are accepted. Send a smaller one.",
+        )
+
+
 def _not_accepted(start):
     expected = ", ".join(MAX_PIXELS)
     if not start:
@@ -124,10 +181,15 @@ def _read(image, metadata):
     # A large JPEG is decoded at a reduced scale of at least twice the network's size.
     # Reduced sizes are rounded up: the image may end within the last pixel.
     side, nearest = 2 * max(size), metadata["interpolation"] == "nearest"
+    full_size = image.size
     drafted = None if nearest else image.draft(None, (side, side))
+    if image.format in ("JPEG", "MPO"):
+        _check_jpeg(image, full_size)
+        image.fp = _CountedScans(image.fp)
     rawmode = _rawmode(image)
     key, value_range = _transparent_colour(image, rawmode), metadata["value_range"]
-    if value_range and rawmode in ("RGB;16B", "RGBA;16B", "LA;16B"):
+    has_deep_colours = rawmode in ("RGB;16B", "RGBA;16B", "LA;16B")
+    if has_deep_colours and tuple(value_range or (0, 65535)) != (0, 65535):
         raise RefusedImage(
             422,
             "The image has colours of 16 bits, to which the grey values of the model "

@@ -20,7 +20,7 @@ class UploadLimits:
         Time in which a body must have arrived.
     max_uploads : int
         Requests with a body that are worked on at the same time; others are told to try
-        again.
+        again, and do not count while the rest of their body is dropped.
     """
 
     def __init__(self, app, *, max_bytes, max_seconds, max_uploads):
@@ -35,11 +35,11 @@ class UploadLimits:
         if not headers.keys() & {b"content-length", b"transfer-encoding"}:
             return await self.app(scope, receive, send)
         upload = _Upload(self, headers, receive, send)
-        self.n_uploads += 1
+        self.n_uploads += not upload.is_busy
         try:
             await self.app(scope, upload.receive, upload.send)
         finally:
-            self.n_uploads -= 1
+            self.n_uploads -= not upload.is_busy
 
 
 class _Upload:
@@ -48,7 +48,7 @@ class _Upload:
     def __init__(self, limits, headers, receive, send):
         self._limits, self._receive, self._send = limits, receive, send
         self._deadline = asyncio.get_running_loop().time() + limits.max_seconds
-        self._is_busy = limits.n_uploads >= limits.max_uploads
+        self.is_busy = limits.n_uploads >= limits.max_uploads
         self._n_bytes, self._is_complete = 0, False
         length = headers.get(b"content-length", b"0")
         self._announced = int(length) if length.isdigit() else 0
@@ -56,7 +56,7 @@ class _Upload:
     async def receive(self):
         if self._is_complete:  # the next message is that the client has gone
             return await self._receive()
-        if self._is_busy:
+        if self.is_busy:
             self._refuse(503, "The service is busy. Try again in a minute.")
         self._check(self._announced)
         message = await self._next()

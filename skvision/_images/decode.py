@@ -10,7 +10,12 @@ from io import BytesIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from skvision._images.limits import ImageRefused, check_memory, jpeg_coefficients
+from skvision._images.limits import (
+    ImageRefused,
+    check_memory,
+    jpeg_coefficients,
+    limit_scans,
+)
 from skvision._images.modes import (
     MAX_PIXELS_AT_ONCE,
     converter,
@@ -95,9 +100,11 @@ def open_image(data):
         if not accepted or isinstance(accepted, str):  # why it cannot be decoded
             continue
         try:
-            return factory(BytesIO(data), "")
+            image = factory(BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, struct.error):
-            pass  # another format, as for `PIL.Image.open`
+            continue  # another format, as for `PIL.Image.open`
+        limit_scans(image)
+        return image
     raise UnidentifiedImageError("it is not a complete image in a supported format")
 
 

@@ -1,6 +1,7 @@
-"""Limits on the size of images, checked before a file is read or decoded.
+"""Limits on what reading an image costs.
 
-They are environment variables, so that worker processes have the same ones.
+Those on its size are environment variables, so that worker processes have the same
+ones, and are checked before a file is read or decoded.
 """
 
 import os
@@ -13,6 +14,10 @@ _DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
 # have copies of the image, and a progressive JPEG its coefficients.
 _PILLOW = 4
 _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
+# A scan takes time for all pixels, even if it has only a few bytes. Progressive JPEGs
+# have about 10, and libtiff has the same limit for TIFFs that contain JPEGs.
+_MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
 # Tags of TIFF.
 _TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
 
@@ -98,9 +103,42 @@ def jpeg_coefficients(image, data):
     # Pillow stops reading after the header of the first scan: a marker, its length, the
     # number of components in this scan, two bytes for each, and three more.
     n = len(image.layer)
-    header = b"\xff\xda" + (6 + 2 * n).to_bytes(2) + bytes([n])
+    header = _START_OF_SCAN + (6 + 2 * n).to_bytes(2) + bytes([n])
     is_single = data[: image.fp.tell()][-8 - 2 * n :].startswith(header)
     if is_single and not image.info.get("progressive"):
         return 0
     areas = [h * v for _, h, v, _ in image.layer]
     return 2 * image.size[0] * image.size[1] * sum(areas) // max(areas)
+
+
+def limit_scans(image):
+    """Make reading a JPEG end when it has too many scans.
+
+    The image has been opened by Pillow and not yet decoded. Scans are counted while it
+    is, as other data may follow the image: a phone's "motion photo" contains a film.
+    """
+    if image.format in ("JPEG", "MPO"):
+        image.fp = _CountedScans(image.fp)
+
+
+class _CountedScans:
+    """A file that raises when too many scans have been read from it."""
+
+    def __init__(self, file):
+        self._file = file
+        self._n_scans, self._last = 0, b""
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def read(self, size=-1):
+        data = self._file.read(size)
+        self._n_scans += (self._last + data).count(_START_OF_SCAN)
+        self._last = data[-1:]
+        if self._n_scans > _MAX_SCANS:
+            raise ImageRefused(
+                f"it has more than {_MAX_SCANS} scans, each of which takes time for "
+                "the whole image. A usual JPEG has about 10 at most. If you trust it, "
+                "open it in another program and save it again"
+            )
+        return data
