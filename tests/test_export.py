@@ -1,5 +1,6 @@
 """Exported models agree with the estimators, in their own runtimes."""
 
+import copy
 import itertools
 import json
 import subprocess
@@ -480,6 +481,54 @@ def test_licence_of_the_imagenet_weights():
     assert "CC BY 4.0" in describe(parts, "fixed", True)["weights"]["license"]
 
 
+def calibrated_members(*estimators, images, y=TWO):
+    """Return a calibration with one member for each of these fitted estimators."""
+    whole = CalibratedClassifierCV(FrozenEstimator(estimators[0])).fit(images, y)
+    (member,) = whole.calibrated_classifiers_
+    members = [copy.copy(member) for _ in estimators]
+    for one, estimator in zip(members, estimators, strict=True):
+        one.estimator = estimator
+    whole.calibrated_classifiers_ = members
+    return whole
+
+
+def scratch(**parameters):
+    return ScratchCNNClassifier(filters=(4,), epochs=1, random_state=0, **parameters)
+
+
+# Each searches for the first parameter in one member, and the second in another.
+DIFFERENT_MEMBERS = {
+    "resize_mode='crop', 'stretch'": [
+        GridSearchCV(scratch(image_size=SIZE), {"resize_mode": ["crop"]}, cv=2),
+        scratch(image_size=SIZE),
+    ],
+    r"value_range=None, \(0.0, 9.0\)": [
+        scratch(image_size=SIZE),
+        FixedThresholdClassifier(scratch(image_size=SIZE, value_range=(0, 9))),
+    ],
+    r"image_size=\(32, 36\), \(32, 32\)": [
+        make_pipeline(scratch(image_size=SIZE)),
+        scratch(image_size=(32, 32)),
+    ],
+    "estimator='ScratchCNNClassifier', 'VGG16BottleneckTransformer'": [
+        scratch(image_size=SIZE),
+        pipeline(LogisticRegression()),
+    ],
+    "pooling='avg', 'max'": [
+        pipeline(LogisticRegression()),
+        pipeline(LogisticRegression(), pooling="max"),
+    ],
+}
+
+
+@pytest.mark.parametrize("message", DIFFERENT_MEMBERS)
+def test_members_of_a_calibration_that_read_images_differently(message, images):
+    estimators = [member.fit(images, TWO) for member in DIFFERENT_MEMBERS[message]]
+    calibrated = calibrated_members(*estimators, images=images)
+    with pytest.raises(ValueError, match=f"(?s)differently: .*{message}.*ensemble=F"):
+        export_model(calibrated, "model.keras")
+
+
 def fit_features(*steps, y=TWO, **parameters):
     """Return a function that fits a pipeline to images."""
     return lambda images: pipeline(*steps, **parameters).fit(images, y)
@@ -532,6 +581,17 @@ REFUSED = {
         fit_features(LogisticRegression(), y=TWO == "cat"),
         {},
         r"strings or integers.*\[False, True\].*classes=False",
+    ),
+    "calibrated twice": (
+        lambda images: CalibratedClassifierCV(
+            FrozenEstimator(
+                CalibratedClassifierCV(FrozenEstimator(scratch().fit(images, TWO))).fit(
+                    images, TWO
+                )
+            )
+        ).fit(images, TWO),
+        {},
+        "CalibratedClassifierCV in a CalibratedClassifierCV.*Calibrate once",
     ),
     "columns": (
         lambda images: make_pipeline(
