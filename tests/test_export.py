@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -383,10 +384,12 @@ def test_calibrations(method, images, tmp_path):
         check(estimator, path, "keras", images)
 
 
-def test_int8(fitted, images, tmp_path):
-    estimator = fitted("scratch")
+@pytest.mark.parametrize("name, n_images", [("scratch", 24), ("linear", 240)])
+def test_int8(name, n_images, fitted, images, tmp_path):
+    estimator = fitted(name)
+    examples = np.resize(images, (n_images, *images.shape[1:]))
     path = exported(
-        estimator, tmp_path, "tflite", quantize="int8", calibration_images=images
+        estimator, tmp_path, "tflite", quantize="int8", calibration_images=examples
     )
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(path)
     types = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
@@ -396,7 +399,45 @@ def test_int8(fitted, images, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=0.05)
     found = metadata(path, "tflite")
     assert found["quantization"]["type"] == "int8"
-    assert found["quantization"]["n_images"] == 24
+    assert found["quantization"]["n_images"] == min(n_images, 200)
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        # No name of a tensor is that of a part to quantize.
+        (dict.fromkeys(("BASE", "NETWORK", "HIDDEN"), "?"), "cannot quantize.*LiteRT"),
+        ({"_quantized": lambda folder, model, images: model}, "network in float32"),
+    ],
+)
+def test_int8_that_quantizes_nothing_is_refused(
+    changed, message, fitted, images, monkeypatch, tmp_path
+):
+    for name, value in changed.items():
+        monkeypatch.setattr(f"skvision.export._litert.{name}", value)
+    parameters = {"quantize": "int8", "calibration_images": images}
+    with pytest.raises(ValueError, match=message):
+        exported(fitted("scratch"), tmp_path, "tflite", **parameters)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("n_images, n_accepted", [(10, 2), (40, 2), (100, 5)])
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_int8_that_changes_labels_is_refused(with_labels, n_images, n_accepted):
+    from skvision.export._agreement import check_quantized
+
+    def classify(images):
+        p = np.array([[0.49, 0.51] if image else [0.51, 0.49] for image in images])
+        return p.argmax(axis=1) if with_labels else None, p
+
+    def check(n_changed):
+        label = np.arange(n_images) >= n_changed
+        parts = SimpleNamespace(predict=lambda images: classify(label))
+        return check_quantized(parts, classify, np.ones(n_images))
+
+    assert check(n_accepted)["same_labels"] == 1 - n_accepted / n_images
+    with pytest.raises(ValueError, match=f"labels of {n_accepted + 1} of them"):
+        check(n_accepted + 1)
 
 
 LEAVES_NO_TRACE = """
@@ -726,7 +767,7 @@ def test_what_was_there_stays_if_the_export_fails(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
-@pytest.mark.parametrize("format", ["keras", "saved_model"])
+@pytest.mark.parametrize("format", ["keras", "saved_model", "tflite"])
 def test_full_disk(format, fitted, tmp_path):
     import resource
 
@@ -735,11 +776,12 @@ def test_full_disk(format, fitted, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             export_model(fitted("linear"), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {p: p.stat().st_size for p in tmp_path.rglob("*")} == before
+    assert format == "keras" or f"path='{path}'" in str(caught.value)
 
 
 def test_network_that_tf2onnx_cannot_convert(fitted, monkeypatch, tmp_path):
