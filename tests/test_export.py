@@ -230,6 +230,12 @@ def need(format):
             pytest.importorskip(name)
 
 
+def need_method(method):
+    methods = CalibratedClassifierCV._parameter_constraints["method"][0].options
+    if method not in methods:
+        pytest.skip("temperature scaling requires scikit-learn 1.8")
+
+
 def exported(estimator, folder, format, **parameters):
     """Export to a file and return its path as str."""
     need(format)
@@ -369,9 +375,7 @@ def test_all_agree_in_a_process_without_skvision(formats, fitted, images, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
 def test_calibrations(method, images, tmp_path):
-    methods = CalibratedClassifierCV._parameter_constraints["method"][0].options
-    if method not in methods:
-        pytest.skip("temperature scaling requires scikit-learn 1.8")
+    need_method(method)
     linear = pipeline(LogisticRegression())
     frozen = FrozenEstimator(linear.fit(images, TWO))
     for estimator, y in [
@@ -382,6 +386,52 @@ def test_calibrations(method, images, tmp_path):
     ]:
         path = exported(estimator.fit(images, y), tmp_path, "keras")
         check(estimator, path, "keras", images)
+
+
+@pytest.mark.parametrize("y", [TWO, THREE], ids=["two", "three"])
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_calibration_on_many_logits(method, y):
+    from skvision.export._calibration import calibrated_probabilities
+
+    need_method(method)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 3)), np.resize(y, 600)
+    X[:, 0] += y == y[0]
+    linear = LogisticRegression().fit(X[:300], y[:300])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(linear), method=method)
+    (member,) = calibrated.fit(X, y).calibrated_classifiers_
+    X = rng.uniform(-5, 5, (2000, 3))
+    for shift in (0, -100):  # then the probabilities of all classes are close to 0
+        linear.intercept_ += shift
+        logits = linear.decision_function(X).astype(np.float32).reshape(2000, -1)
+        actual = calibrated_probabilities(logits, member)
+        np.testing.assert_allclose(actual, calibrated.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["calibrated", "calibrated-network"])
+def test_wrong_calibration_is_refused(name, fitted, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "skvision.export._calibration.calibrated_probabilities",
+        lambda logits, member: member.predict_proba(0.99 * logits),
+    )
+    with pytest.raises(
+        ValueError, match=r"calibration with method=.*not exported corr"
+    ):
+        export_model(fitted(name), tmp_path / "model.keras")
+
+
+@pytest.mark.slow
+def test_onnx_runtime_of_another_age_than_onnx(fitted, monkeypatch, tmp_path):
+    need("onnx")
+    import onnx
+    from onnxruntime import InferenceSession
+
+    def session(content, **parameters):
+        assert onnx.load_from_string(content).ir_version <= 8
+        return InferenceSession(content, **parameters)
+
+    monkeypatch.setattr("skvision.export._onnx.onnxruntime.InferenceSession", session)
+    exported(fitted("calibrated-svm"), tmp_path, "onnx")
 
 
 @pytest.mark.parametrize("name, n_images", [("scratch", 24), ("linear", 240)])
@@ -563,11 +613,13 @@ DIFFERENT_MEMBERS = {
 
 
 @pytest.mark.parametrize("message", DIFFERENT_MEMBERS)
-def test_members_of_a_calibration_that_read_images_differently(message, images):
+def test_members_of_a_calibration_that_read_images_differently(
+    message, images, tmp_path
+):
     estimators = [member.fit(images, TWO) for member in DIFFERENT_MEMBERS[message]]
     calibrated = calibrated_members(*estimators, images=images)
     with pytest.raises(ValueError, match=f"(?s)differently: .*{message}.*ensemble=F"):
-        export_model(calibrated, "model.keras")
+        export_model(calibrated, tmp_path / "model.keras")
 
 
 def fit_features(*steps, y=TWO, **parameters):
