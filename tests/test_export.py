@@ -1,11 +1,13 @@
 """Exported models agree with the estimators, in their own runtimes."""
 
+import copy
 import itertools
 import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,14 +78,22 @@ CASES = {
     ),
     "lite": (
         make_pipeline(
-            ImageEncoder("EfficientNetLite0", weights=None, image_size=SIZE),
+            ImageEncoder(
+                "EfficientNetLite0", weights=None, image_size=SIZE, layer="block3b_add"
+            ),
             LogisticRegression(),
         ),
         TWO,
     ),
     "residual": (
         make_pipeline(
-            ImageEncoder("ResNet50", weights=None, image_size=SIZE, flip_average=True),
+            ImageEncoder(
+                "ResNet50",
+                weights=None,
+                image_size=SIZE,
+                layer="conv2_block1_out",
+                flip_average=True,
+            ),
             LogisticRegression(),
         ),
         TWO,
@@ -162,8 +172,7 @@ CASES = {
     ),
     "threshold-step": (pipeline(TunedThresholdClassifierCV(GaussianNB(), cv=2)), TWO),
 }
-# "residual" has equivalent layers, but many.
-ONLY_ONNX = "residual", "forest", "calibrated-svm", "calibrated-step", "threshold-step"
+ONLY_ONNX = "forest", "calibrated-svm", "calibrated-step", "threshold-step"
 
 
 def cases(names, formats):
@@ -226,6 +235,12 @@ def need(format):
     if format == "onnx":
         for name in ("onnx", "onnxruntime", "skl2onnx", "tf2onnx"):
             pytest.importorskip(name)
+
+
+def need_method(method):
+    methods = CalibratedClassifierCV._parameter_constraints["method"][0].options
+    if method not in methods:
+        pytest.skip("temperature scaling requires scikit-learn 1.8")
 
 
 def exported(estimator, folder, format, **parameters):
@@ -340,12 +355,12 @@ def test_all_agree_in_a_process_without_skvision(formats, fitted, images, tmp_pa
     if formats == ("tflite",):
         pytest.importorskip("ai_edge_litert")
     exported_from = {}
-    for format, name in itertools.product(formats, CASES):
-        if format == "onnx" or name not in ONLY_ONNX:
-            need(format)
-            path = f"{name}{ENDINGS[format]}"
-            export_model(fitted(name), tmp_path / path)
-            exported_from[path] = fitted(name)
+    names = [name for name in CASES if formats == ("onnx",) or name not in ONLY_ONNX]
+    for name, format in zip(names, itertools.cycle(formats)):
+        need(format)
+        path = f"{name}{ENDINGS[format]}"
+        export_model(fitted(name), tmp_path / path)
+        exported_from[path] = fitted(name)
     np.save(tmp_path / "images.npy", images)
     blocked, run = ALONE[formats]
     code = RUN_ALONE.replace("{blocked}", repr(set(blocked))).replace("{code}", run)
@@ -365,27 +380,82 @@ def test_all_agree_in_a_process_without_skvision(formats, fitted, images, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
-def test_calibrations(method, images, tmp_path):
-    methods = CalibratedClassifierCV._parameter_constraints["method"][0].options
-    if method not in methods:
-        pytest.skip("temperature scaling requires scikit-learn 1.8")
+@pytest.mark.parametrize(
+    "form, method, y",
+    [
+        ("ensemble", "sigmoid", TWO),
+        ("one member", "temperature", THREE),
+        ("frozen", "isotonic", TWO),
+        ("step", "sigmoid", THREE),
+        ("step", "temperature", TWO),
+    ],
+)
+def test_calibrations(form, method, y, images, tmp_path):
+    need_method(method)
     linear = pipeline(LogisticRegression())
-    frozen = FrozenEstimator(linear.fit(images, TWO))
-    for estimator, y in [
-        (CalibratedClassifierCV(linear, method=method, cv=2), TWO),
-        (CalibratedClassifierCV(linear, method=method, cv=3, ensemble=False), THREE),
-        (CalibratedClassifierCV(frozen, method=method), TWO),
-        (pipeline(CalibratedClassifierCV(LogisticRegression(), method=method)), THREE),
-    ]:
-        path = exported(estimator.fit(images, y), tmp_path, "keras")
-        check(estimator, path, "keras", images)
+    if form == "frozen":
+        linear = FrozenEstimator(linear.fit(images, y))
+    elif form == "step":
+        linear = LogisticRegression()
+    more = {"cv": 3, "ensemble": False} if form == "one member" else {"cv": 2}
+    estimator = CalibratedClassifierCV(linear, method=method, **more)
+    estimator = pipeline(estimator) if form == "step" else estimator
+    path = exported(estimator.fit(images, y), tmp_path, "keras")
+    check(estimator, path, "keras", images)
 
 
-def test_int8(fitted, images, tmp_path):
-    estimator = fitted("scratch")
+@pytest.mark.parametrize("y", [TWO, THREE], ids=["two", "three"])
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_calibration_on_many_logits(method, y):
+    from skvision.export._calibration import calibrated_probabilities
+
+    need_method(method)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 3)), np.resize(y, 600)
+    X[:, 0] += y == y[0]
+    linear = LogisticRegression().fit(X[:300], y[:300])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(linear), method=method)
+    (member,) = calibrated.fit(X, y).calibrated_classifiers_
+    X = rng.uniform(-5, 5, (2000, 3))
+    for shift in (0, -100):  # then the probabilities of all classes are close to 0
+        linear.intercept_ += shift
+        logits = linear.decision_function(X).astype(np.float32).reshape(2000, -1)
+        actual = calibrated_probabilities(logits, member)
+        np.testing.assert_allclose(actual, calibrated.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["calibrated", "calibrated-network"])
+def test_wrong_calibration_is_refused(name, fitted, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        "skvision.export._calibration.calibrated_probabilities",
+        lambda logits, member: member.predict_proba(0.99 * logits),
+    )
+    with pytest.raises(
+        ValueError, match=r"calibration with method=.*not exported corr"
+    ):
+        export_model(fitted(name), tmp_path / "model.keras")
+
+
+@pytest.mark.slow
+def test_onnx_runtime_of_another_age_than_onnx(fitted, monkeypatch, tmp_path):
+    need("onnx")
+    import onnx
+    from onnxruntime import InferenceSession
+
+    def session(content, **parameters):
+        assert onnx.load_from_string(content).ir_version <= 8
+        return InferenceSession(content, **parameters)
+
+    monkeypatch.setattr("skvision.export._onnx.onnxruntime.InferenceSession", session)
+    exported(fitted("calibrated-svm"), tmp_path, "onnx")
+
+
+@pytest.mark.parametrize("name, n_images", [("scratch", 24), ("linear", 240)])
+def test_int8(name, n_images, fitted, images, tmp_path):
+    estimator = fitted(name)
+    examples = np.resize(images, (n_images, *images.shape[1:]))
     path = exported(
-        estimator, tmp_path, "tflite", quantize="int8", calibration_images=images
+        estimator, tmp_path, "tflite", quantize="int8", calibration_images=examples
     )
     interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(path)
     types = [tensor["dtype"] for tensor in interpreter.get_tensor_details()]
@@ -395,7 +465,45 @@ def test_int8(fitted, images, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=0.05)
     found = metadata(path, "tflite")
     assert found["quantization"]["type"] == "int8"
-    assert found["quantization"]["n_images"] == 24
+    assert found["quantization"]["n_images"] == min(n_images, 200)
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        # No name of a tensor is that of a part to quantize.
+        (dict.fromkeys(("BASE", "NETWORK", "HIDDEN"), "?"), "cannot quantize.*LiteRT"),
+        ({"_quantized": lambda folder, model, images: model}, "network in float32"),
+    ],
+)
+def test_int8_that_quantizes_nothing_is_refused(
+    changed, message, fitted, images, monkeypatch, tmp_path
+):
+    for name, value in changed.items():
+        monkeypatch.setattr(f"skvision.export._litert.{name}", value)
+    parameters = {"quantize": "int8", "calibration_images": images}
+    with pytest.raises(ValueError, match=message):
+        exported(fitted("scratch"), tmp_path, "tflite", **parameters)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("n_images, n_accepted", [(10, 2), (40, 2), (100, 5)])
+@pytest.mark.parametrize("with_labels", [True, False])
+def test_int8_that_changes_labels_is_refused(with_labels, n_images, n_accepted):
+    from skvision.export._agreement import check_quantized
+
+    def classify(images):
+        p = np.array([[0.49, 0.51] if image else [0.51, 0.49] for image in images])
+        return p.argmax(axis=1) if with_labels else None, p
+
+    def check(n_changed):
+        label = np.arange(n_images) >= n_changed
+        parts = SimpleNamespace(predict=lambda images: classify(label))
+        return check_quantized(parts, classify, np.ones(n_images))
+
+    assert check(n_accepted)["same_labels"] == 1 - n_accepted / n_images
+    with pytest.raises(ValueError, match=f"labels of {n_accepted + 1} of them"):
+        check(n_accepted + 1)
 
 
 LEAVES_NO_TRACE = """
@@ -480,6 +588,56 @@ def test_licence_of_the_imagenet_weights():
     assert "CC BY 4.0" in describe(parts, "fixed", True)["weights"]["license"]
 
 
+def calibrated_members(*estimators, images, y=TWO):
+    """Return a calibration with one member for each of these fitted estimators."""
+    whole = CalibratedClassifierCV(FrozenEstimator(estimators[0])).fit(images, y)
+    (member,) = whole.calibrated_classifiers_
+    members = [copy.copy(member) for _ in estimators]
+    for one, estimator in zip(members, estimators, strict=True):
+        one.estimator = estimator
+    whole.calibrated_classifiers_ = members
+    return whole
+
+
+def scratch(**parameters):
+    return ScratchCNNClassifier(filters=(4,), epochs=1, random_state=0, **parameters)
+
+
+# Each searches for the first parameter in one member, and the second in another.
+DIFFERENT_MEMBERS = {
+    "resize_mode='crop', 'stretch'": [
+        GridSearchCV(scratch(image_size=SIZE), {"resize_mode": ["crop"]}, cv=2),
+        scratch(image_size=SIZE),
+    ],
+    r"value_range=None, \(0.0, 9.0\)": [
+        scratch(image_size=SIZE),
+        FixedThresholdClassifier(scratch(image_size=SIZE, value_range=(0, 9))),
+    ],
+    r"image_size=\(32, 36\), \(32, 32\)": [
+        make_pipeline(scratch(image_size=SIZE)),
+        scratch(image_size=(32, 32)),
+    ],
+    "estimator='ScratchCNNClassifier', 'VGG16BottleneckTransformer'": [
+        scratch(image_size=SIZE),
+        pipeline(LogisticRegression()),
+    ],
+    "pooling='avg', 'max'": [
+        pipeline(LogisticRegression()),
+        pipeline(LogisticRegression(), pooling="max"),
+    ],
+}
+
+
+@pytest.mark.parametrize("message", DIFFERENT_MEMBERS)
+def test_members_of_a_calibration_that_read_images_differently(
+    message, images, tmp_path
+):
+    estimators = [member.fit(images, TWO) for member in DIFFERENT_MEMBERS[message]]
+    calibrated = calibrated_members(*estimators, images=images)
+    with pytest.raises(ValueError, match=f"(?s)differently: .*{message}.*ensemble=F"):
+        export_model(calibrated, tmp_path / "model.keras")
+
+
 def fit_features(*steps, y=TWO, **parameters):
     """Return a function that fits a pipeline to images."""
     return lambda images: pipeline(*steps, **parameters).fit(images, y)
@@ -532,6 +690,17 @@ REFUSED = {
         fit_features(LogisticRegression(), y=TWO == "cat"),
         {},
         r"strings or integers.*\[False, True\].*classes=False",
+    ),
+    "calibrated twice": (
+        lambda images: CalibratedClassifierCV(
+            FrozenEstimator(
+                CalibratedClassifierCV(FrozenEstimator(scratch().fit(images, TWO))).fit(
+                    images, TWO
+                )
+            )
+        ).fit(images, TWO),
+        {},
+        "CalibratedClassifierCV in a CalibratedClassifierCV.*Calibrate once",
     ),
     "columns": (
         lambda images: make_pipeline(
@@ -666,7 +835,7 @@ def test_what_was_there_stays_if_the_export_fails(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
-@pytest.mark.parametrize("format", ["keras", "saved_model"])
+@pytest.mark.parametrize("format", ["keras", "saved_model", "tflite"])
 def test_full_disk(format, fitted, tmp_path):
     import resource
 
@@ -675,11 +844,12 @@ def test_full_disk(format, fitted, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             export_model(fitted("linear"), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {p: p.stat().st_size for p in tmp_path.rglob("*")} == before
+    assert format == "keras" or f"path='{path}'" in str(caught.value)
 
 
 def test_network_that_tf2onnx_cannot_convert(fitted, monkeypatch, tmp_path):

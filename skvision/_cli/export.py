@@ -1,5 +1,8 @@
 """``skvision export``: convert a model for use without skvision."""
 
+import json
+import zipfile
+
 import numpy as np
 
 from skvision._cli.models import load_model
@@ -24,7 +27,20 @@ def run(args):
         quantize=args.quantize,
         calibration_images=images,
     )
+    if args.quantize is not None:
+        _say_change(path)
     print(path)
+
+
+def _say_change(path):
+    """Say what quantization changed, which is in the metadata of the file."""
+    with zipfile.ZipFile(path) as archive:
+        change = json.loads(archive.read("skvision.json"))["quantization"]
+    say(
+        f"Quantized to {change['type']}: {change['same_labels']:.1%} of the labels of "
+        "the calibration images are the same, and probabilities changed by "
+        f"{change['mean_probability_change']:.3f} in the mean"
+    )
 
 
 def _calibration_images(args):

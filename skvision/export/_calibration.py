@@ -1,12 +1,16 @@
 """Scikit-learn's calibration of probabilities, as operations of a network."""
 
+import copy
+
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.pipeline import Pipeline
 
 from skvision._nets.backend import keras
+from skvision.export._agreement import TOLERANCE
 from skvision.export._dense import dense_layers
 from skvision.export._parts import flat_steps, with_members
 
@@ -77,6 +81,8 @@ def calibrated_probabilities(logits, member):
         if logits.shape[-1] == 1:
             logits = ops.concatenate([-logits, logits], axis=1)
         return _probabilities(logits * float(member.calibrators[0].beta_))
+    if member.method == "sigmoid" and logits.shape[-1] > 1:
+        return _normalized_sigmoids(logits, member.calibrators)
     columns = [
         _calibrated(logits[:, i : i + 1], calibrator)
         for i, calibrator in enumerate(member.calibrators)
@@ -86,11 +92,67 @@ def calibrated_probabilities(logits, member):
     return _normalized(ops.concatenate(columns, axis=1))
 
 
+def check_calibration(member, n_logits):
+    """Raise unless `calibrated_probabilities` are those of scikit-learn.
+
+    Few images have logits in all parts of a calibration, so it is compared on a grid.
+    """
+    grids = [_grid(calibrator) for calibrator in member.calibrators]
+    rng, n = np.random.default_rng(0), max(map(len, grids))
+    columns = [np.resize(grids[i % len(grids)], n) for i in range(n_logits)]
+    logits = np.column_stack([columns[0], *map(rng.permutation, columns[1:])])
+    member = copy.copy(member)
+    member.estimator = _Logits(member.estimator.classes_)
+    expected = member.predict_proba(logits)
+    actual = ops.convert_to_numpy(calibrated_probabilities(logits, member))
+    # Isotonic regression may be so steep that rounding of the logits matters.
+    rounded = [member.predict_proba(logits * (1 + e)) for e in (-1e-6, 1e-6)]
+    tolerance = TOLERANCE + np.abs(rounded[0] - rounded[1])
+    wrong = ~(np.abs(actual - expected) <= tolerance).all(axis=1)
+    if wrong.mean() > 0.01:
+        raise ValueError(
+            f"The calibration with method={member.method!r} is not exported correctly: "
+            f"probabilities differ by up to {np.abs(actual - expected).max():.2g}. "
+            "Nothing was written. Use another method, and please report this, with the "
+            "output of skvision.show_versions()."
+        )
+
+
+def _grid(calibrator):
+    """Return logits as float32 in all parts of a calibration, and beyond."""
+    grid = np.sinh(np.linspace(-5, 5, 401))  # from -74 to 74, more near 0
+    if isinstance(calibrator, IsotonicRegression):
+        x = calibrator.X_thresholds_.astype(float)
+        low, high = x[0] - 1, x[-1] + 1
+        grid = np.r_[x, (x[:-1] + x[1:]) / 2, np.linspace(low, high, 201)]
+    elif getattr(calibrator, "a_", 0) != 0:
+        grid = (grid - calibrator.b_) / calibrator.a_
+    return grid.astype(np.float32)
+
+
+class _Logits(ClassifierMixin, BaseEstimator):
+    """A classifier whose input are its logits."""
+
+    def __init__(self, classes_):
+        self.classes_ = classes_
+
+    def decision_function(self, X):
+        return X[:, 0] if X.shape[1] == 1 else X
+
+
 def _probabilities(logits):
     if logits.shape[-1] == 1:
         # Not 1 - p, which is inaccurate near 0.
         return ops.sigmoid(ops.concatenate([-logits, logits], axis=1))
     return ops.softmax(logits, axis=1)
+
+
+def _normalized_sigmoids(logits, calibrators):
+    """Return sigmoids divided by their sum, from logarithms: all may be close to 0."""
+    slopes, offsets = np.array([(c.a_, c.b_) for c in calibrators], np.float32).T
+    z = logits * -slopes - offsets
+    logarithms = ops.minimum(z, 0) - ops.log(1 + ops.exp(-ops.abs(z)))
+    return ops.softmax(logarithms, axis=1)
 
 
 def _calibrated(logits, calibrator):

@@ -10,7 +10,7 @@ from skvision._utils.optional import import_optional
 from skvision._utils.validation import check_option
 from skvision.export._metadata import check_classes, describe
 from skvision.export._parts import take_apart
-from skvision.export._quantization import check_quantization, read_all
+from skvision.export._quantization import check_quantization, read_some
 from skvision.export._quiet import quiet_conversion
 
 # Format -> the module that writes it.
@@ -84,7 +84,8 @@ def export_model(
             (n_images, height, width, 3), or None, default=None
         With `quantize`, at least 10 images, better 100, like those that the model will
         classify: paths, pixels or others, as for ``estimator.fit``. They determine the
-        range of values in each layer. Labels are not needed.
+        range of values in each layer. Labels are not needed. Of more than 200 images,
+        200 are used: evenly spaced ones, from the first to the last.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def export_model(
         If the estimator cannot be exported in this format, or the exported model does
         not agree with it; the message says which part is the reason, and what to do.
         After quantization, probabilities of the calibration images may differ by 0.05
-        in the mean.
+        in the mean, and labels of 5 % of them, or of two.
     ImageReadError
         If a calibration image cannot be read.
     OSError
@@ -184,7 +185,7 @@ def export_model(
     if classes:
         check_classes(parts.classes)
     metadata = describe(parts, image_size, classes)
-    more = () if quantize is None else (read_all(calibration_images, parts.settings),)
+    more = () if quantize is None else (read_some(calibration_images, parts.settings),)
     if quantize is not None:
         metadata["quantization"] = {"type": quantize, "n_images": len(more[0])}
     _import_libraries(format)

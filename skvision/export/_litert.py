@@ -1,8 +1,11 @@
 """Export to LiteRT (TFLite)."""
 
+import contextlib
 import os
 import tempfile
 import warnings
+
+import numpy as np
 
 from skvision._nets.backend import tf
 from skvision.export._agreement import check_agreement, check_quantized
@@ -29,10 +32,13 @@ def write(parts, path, metadata, calibration_images=None):
     network = classifying_network(parts, required_by="LiteRT")
     with tempfile.TemporaryDirectory() as parent, quiet_conversion():
         folder = os.path.join(parent, "model")
-        save(network, folder, parts, metadata, with_labels=False)
-        model = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+        place = f"{parent!r}, for temporary files of path={path!r}"
+        save(network, folder, parts, metadata, place, with_labels=False)
+        with _conversion_errors("convert"):
+            model = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         if calibration_images is not None:
-            model = _quantized(folder, model, calibration_images)
+            with _conversion_errors("quantize"):
+                model = _quantized(folder, model, calibration_images)
     serve = _interpreter(model).get_signature_runner()
 
     def run(images):
@@ -42,9 +48,25 @@ def write(parts, path, metadata, calibration_images=None):
     if calibration_images is None:
         check_agreement(parts, run, "LiteRT")
     else:
+        _check_int8(model)
         change = check_quantized(parts, run, calibration_images)
         metadata["quantization"] |= change
     write_with_metadata(path, model, metadata)
+
+
+@contextlib.contextmanager
+def _conversion_errors(action):
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # of any type, from a converter
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"TensorFlow cannot {action} the network for LiteRT: "
+            f"{type(error).__name__}: {reason}. Nothing was written. Export "
+            "to another format, or use another network."
+        ) from error
 
 
 def _quantized(folder, model, images):
@@ -75,6 +97,17 @@ def _quantized(folder, model, images):
             ),
         )
         return quantizer.get_nondebug_quantized_model()
+
+
+def _check_int8(model):
+    """Raise if nothing is quantized, as if no name of a tensor were as expected."""
+    types = {tensor["dtype"] for tensor in _interpreter(model).get_tensor_details()}
+    if np.int8 not in types:
+        raise ValueError(
+            "quantize='int8' left the whole network in float32. Nothing was written. "
+            "Export with quantize=None. Please report this, with the output of "
+            "skvision.show_versions()."
+        )
 
 
 def _interpreter(model):

@@ -9,6 +9,7 @@ from skvision._nets.backend import keras, tf
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
 from skvision.export._calibration import (
     calibrated_probabilities,
+    check_calibration,
     heads,
     is_complete,
 )
@@ -172,6 +173,9 @@ def _dense(x, head, suffix):
 
 def _averaged(images, values):
     """Return a Keras model of the mean of probabilities from logits, calibrated."""
+    for logits, member in values:
+        if member is not None:
+            check_calibration(member, logits.shape[-1])
     probabilities = [calibrated_probabilities(*value) for value in values]
     return keras.Model(images, _mean(probabilities), name="exported")
 

@@ -106,7 +106,9 @@ def average(models):
         [_label(TensorProto.INT64), probability],
         [tensor for model in models for tensor in model.graph.initializer],
     )
-    return helper.make_model(graph)
+    model = helper.make_model(graph)
+    _set_versions(model)  # older ones of ONNX Runtime do not know onnx's latest
+    return model
 
 
 def label_by_threshold(model, index, least):

@@ -1,7 +1,7 @@
 """The parts of an estimator that are exported: a network, and what follows it."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
@@ -212,28 +212,58 @@ def flat_steps(estimator):
 
 
 def _from_calibration(calibrated):
-    """Move the encoder out of a calibration: it is the same in all its members."""
+    """Move the network out of a calibration: all members read images as it does."""
     members = calibrated.calibrated_classifiers_
     parts = [take_apart(member.estimator, is_calibrated=True) for member in members]
-    encoder = parts[0].network
+    _check_members(parts)
+    network = parts[0].network
     if parts[0].rest is None:
         networks = [part.network for part in parts]
         calibrated = with_members(calibrated, members, networks)
-        return Parts(encoder, None, calibrated.classes_, calibrated=calibrated)
-    if any(_features_of(part.network) != _features_of(encoder) for part in parts):
-        raise ValueError(
-            "The members of the CalibratedClassifierCV have encoders with different "
-            "parameters. Fit it with ensemble=False, so that it has one member."
-        )
+        return Parts(network, None, calibrated.classes_, calibrated=calibrated)
     rest = with_members(calibrated, members, [part.rest for part in parts])
-    return Parts(encoder, rest, calibrated.classes_)
+    return Parts(network, rest, calibrated.classes_)
 
 
-def _features_of(encoder):
-    """Return what determines the features of an encoder."""
-    parameters = encoder.get_params().items()
-    relevant = sorted((k, repr(v)) for k, v in parameters if k not in _IRRELEVANT)
-    return type(encoder), relevant, getattr(encoder, "weights_digest_", None)
+def _check_members(parts):
+    """Raise unless the members of a calibration can be one model of the same images."""
+    if any(part.calibrated is not None for part in parts):
+        raise ValueError(
+            "A CalibratedClassifierCV in a CalibratedClassifierCV cannot be exported. "
+            "Calibrate once: fit the outer one with the estimator of the inner one."
+        )
+    differences = _differences([_in_common(part.network) for part in parts])
+    if differences:
+        raise ValueError(
+            "The members of the CalibratedClassifierCV have different networks, or "
+            f"read images differently: {differences}. An exported model reads an image "
+            "once. Fit it without a search for these parameters in it, or with "
+            "ensemble=False, so that it has one member."
+        )
+
+
+def _in_common(network):
+    """Return what must be the same in all members: all that determines features."""
+    settings = asdict(network._image_settings())
+    if isinstance(network, NETWORKS):
+        # The metadata names one estimator, and the origin of its weights.
+        parameters = {"weights": getattr(network, "weights", None)}
+    else:
+        parameters = network.get_params() | {
+            "weights_digest_": getattr(network, "weights_digest_", None)
+        }
+        parameters = {k: v for k, v in parameters.items() if k not in _IRRELEVANT}
+    return {"estimator": _name(network)} | parameters | settings
+
+
+def _differences(members):
+    """Return which values of dicts differ, as text such as "pooling='avg', 'max'"."""
+    differences = []
+    for name in members[0]:
+        values = dict.fromkeys(repr(member.get(name)) for member in members)
+        if len(values) > 1:
+            differences.append(f"{name}={', '.join(values)}")
+    return "; ".join(differences)
 
 
 def head_name(parts):

@@ -17,7 +17,7 @@ def write(parts, path, metadata):
     """Write the folder, with the signature "serving_default"."""
     network = classifying_network(parts, required_by="SavedModel")
     with _replacing_folder(path) as folder:
-        save(network, folder, parts, metadata, with_labels=True)
+        save(network, folder, parts, metadata, f"path={path!r}", with_labels=True)
         serve = tf.saved_model.load(folder).signatures["serving_default"]
 
         def run(images):
@@ -27,8 +27,11 @@ def write(parts, path, metadata):
         check_agreement(parts, run, "SavedModel")
 
 
-def save(network, folder, parts, metadata, *, with_labels):
-    """Save a network; its labels stay indices of classes unless `with_labels`."""
+def save(network, folder, parts, metadata, place, *, with_labels):
+    """Save a network; its labels stay indices of classes unless `with_labels`.
+
+    `place` is what the user knows of `folder`, for messages.
+    """
 
     def name_outputs(probabilities):
         named = outputs(probabilities, parts, metadata)
@@ -39,14 +42,28 @@ def save(network, folder, parts, metadata, *, with_labels):
 
     module = tf.Module()
     module.serve, _ = as_function(network, name_outputs)
-    try:
-        with quiet_conversion():
+    with quiet_conversion():
+        module.serve.get_concrete_function()  # errors of it are not those of a disk
+        try:
             tf.saved_model.save(module, folder, signatures=module.serve)
-    except tf.errors.OpError as error:  # such as a full disk
-        raise OSError(f"Cannot write to {folder!r}: {error.message}") from error
+        except _write_errors() as error:
+            reason = error.message.rpartition("; ")[2]  # after the hidden path
+            raise OSError(f"Cannot write to {place}: {reason}") from error
     extra = Path(folder, "assets.extra")
     extra.mkdir()
     (extra / "skvision.json").write_text(to_json(metadata), encoding="utf-8")
+
+
+def _write_errors():
+    """Return TensorFlow's errors for a full disk, large file, or missing permission."""
+    return (
+        tf.errors.ResourceExhaustedError,
+        tf.errors.OutOfRangeError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.NotFoundError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.UnknownError,
+    )
 
 
 def _labels(label):
