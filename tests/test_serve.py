@@ -316,7 +316,8 @@ def test_explanation_shows_the_part_that_matters(service):
     map_ = np.array(explanation["map"])
     assert map_.shape == (5, 5)
     assert map_[3:].sum() > 5 * map_[:2].sum()
-    assert 0 <= explanation["lowest_probability"] < answer["probabilities"]["cat"]
+    before, lowest = explanation["probability"], explanation["lowest_probability"]
+    assert 0 <= lowest < before == answer["probabilities"]["cat"]
     assert explanation["box"] == [0, 0, 1, 1]
 
 
@@ -329,7 +330,7 @@ def bomb(width, height):
     "data, status, reason",
     [
         (b"", 415, "The file is empty. Expected an image: JPEG, PNG, GIF, WEBP"),
-        (b"%PDF-1.7 and more", 415, "starts with the bytes %PDF-1.7 and"),
+        (b"%PDF-1.7 and more", 415, "starts with the bytes '%PDF-1.7 and'."),
         (b"\0\0\0\x1cftypheic" + b"\0" * 99, 415, "HEIC photo.*Convert it"),
         (
             encode(photo(9, 9), "TIFF"),
@@ -537,6 +538,53 @@ def test_images_are_not_written_to_files(service):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["{png}", "--workers", "2"], r"not an ONNX model of skvision \(.*Write one"),
+        (["missing.onnx"], "'missing.onnx' is not a file"),
+        (["{model}", "--port", "{port}"], r"port \d+ of .* in use.*--port"),
+        (["{model}", "--port", "99999"], "--port: 99999 is not between"),
+        (["{model}", "--workers", "0"], "--workers: 0 is less than 1"),
+    ],
+)
+def test_errors_before_the_start_are_one_line(service, tmp_path, arguments, message):
+    (tmp_path / "a.png").write_bytes(jpeg(9, 9))
+    values = {"png": tmp_path / "a.png", "model": service.folder / "model.onnx"}
+    arguments = [text.format(port=service.port, **values) for text in arguments]
+    command = [sys.executable, FOLDER / "app.py", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert found.returncode != 0
+    lines = [line for line in found.stderr.splitlines() if "usage:" not in line]
+    assert len(lines) == 1
+    assert re.search(f"^app.py: error: .*{message}", lines[0])
+
+
+def test_explanation_agrees_with_the_lowest_probability(images, monkeypatch):
+    """The effects of parts that overlap do not cancel each other out."""
+    pytest.importorskip("fastapi", reason=f"needs FastAPI, see {FOLDER}")
+    monkeypatch.syspath_prepend(FOLDER)
+    app = load("app")
+    for name in ("images", "limits", "model"):
+        monkeypatch.delitem(sys.modules, name)
+
+    async def connected():
+        return False
+
+    # Of the photo as it is, with one part covered, and with each other part covered.
+    answers = [np.array([p, 1 - p]) for p in (0.5, 0.4, *[0.9] * 35)]
+    app.app.state.model = SimpleNamespace(probabilities=lambda _: answers.pop(0))
+    app.app.state.n_explained = 0
+    request = SimpleNamespace(app=app.app, is_disconnected=connected)
+    pixels = np.zeros((30, 30, 3), np.uint8)
+    found = asyncio.run(app.where_it_looked(request, pixels, 0))
+    assert (found["probability"], found["lowest_probability"]) == (0.5, 0.4)
+    expected = np.zeros((5, 5))
+    expected[0, 0] = np.log(0.6 / 0.4) / 4
+    np.testing.assert_allclose(found["map"], expected, atol=1e-4)
+
+
+@pytest.mark.slow
 def test_killed_worker_is_replaced(service):
     before = workers(service)
     lost = min(before)
@@ -615,7 +663,7 @@ def test_page(service, browser, tmp_path, width, mobile):
 
     path.write_text("no photo")
     find("#choose").send_keys(str(path))
-    wait_for(lambda: "starts with the bytes no photo" in find("#error").text)
+    wait_for(lambda: "starts with the bytes 'no photo'." in find("#error").text)
     assert not find("main").is_displayed()
 
 

@@ -7,10 +7,13 @@ import argparse
 import asyncio
 import os
 import re
+import socket
+import sys
 from base64 import b64encode
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from images import MAX_PIXELS, RefusedImage, read_image
 from limits import UploadLimits
-from model import N_CELLS, Model, covered
+from model import N_CELLS, Model, check_model, covered
 from starlette.formparsers import MultiPartParser
 
 MAX_BYTES = int(os.environ.get("MAX_BYTES", 15_000_000))
@@ -121,8 +124,8 @@ def classify(file):
 async def where_it_looked(request, pixels, index):
     """Return a map of how much the log-odds of a class fall where a part is covered.
 
-    And the lowest probability. Takes 36 times as long as a prediction, in between which
-    other images come.
+    And the probability before, and the lowest one. Takes 36 times as long as a
+    prediction, in between which other images come.
     """
     state, model = app.state, app.state.model
     if state.n_explained >= MAX_EXPLAINED:
@@ -136,12 +139,17 @@ async def where_it_looked(request, pixels, index):
             if await request.is_disconnected():
                 break
             after = (await in_turn(model.probabilities, image))[index]
-            falls[cells] += log_odds(before) - log_odds(after)
+            # Not negative: parts that overlap would cancel each other out.
+            falls[cells] += max(0, log_odds(before) - log_odds(after))
             lowest = min(lowest, after)
     finally:
         state.n_explained -= 1
-    map_ = np.round(np.maximum(falls, 0) / 4, 4)  # each cell was covered four times
-    return {"map": map_.tolist(), "lowest_probability": float(lowest)}
+    map_ = np.round(falls / 4, 4)  # each cell was covered four times
+    return {
+        "map": map_.tolist(),
+        "probability": float(before),
+        "lowest_probability": float(lowest),
+    }
 
 
 def log_odds(probability):
@@ -165,15 +173,50 @@ async def invalid_request(request, error):
     return JSONResponse({"detail": detail}, status_code=422)
 
 
+def port(text):
+    if not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 65535")
+    return int(text)
+
+
+def at_least_one(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
+def check_address(host, port):
+    """Raise unless a server can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        if os.name == "posix":  # elsewhere it allows a port that is in use
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise OSError(
+                f"Cannot listen on port {port} of {host} ({error.strerror}). Choose "
+                "another port with --port, or another address with --host."
+            ) from error
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", help="file that skvision.export.export_model wrote")
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
-    parser.add_argument("--workers", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--port", type=port, default=8000, help="default: %(default)s")
+    parser.add_argument(
+        "--workers", type=at_least_one, default=1, help="default: %(default)s"
+    )
     options = parser.parse_args()
-    if not os.path.isfile(options.model):
-        parser.error(f"{options.model!r} is not a file. Expected an ONNX model.")
+    # Before the workers start, each of which would fail and be started again.
+    try:
+        # In a process of its own, which frees all memory.
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            process.submit(check_model, options.model).result()
+        check_address(options.host, options.port)
+    except (ValueError, OSError) as error:
+        sys.exit(f"app.py: error: {error}")
     os.environ["MODEL"] = os.path.abspath(options.model)
     os.environ["WEB_CONCURRENCY"] = str(options.workers)  # as uvicorn calls it
     uvicorn.run(

@@ -172,7 +172,7 @@ def _not_accepted(start):
         )
     return (
         f"The file is not a complete image in one of the formats {expected}. It starts "
-        f"with the bytes {str(start)[2:-1]}."
+        f"with the bytes {str(start.strip())[1:]}."
     )
 
 

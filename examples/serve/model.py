@@ -38,10 +38,7 @@ class Model:
         self.metadata = json.loads(properties.get("skvision", "{}"))
         missing = [name for name in _EXPECTED if name not in self.metadata]
         if missing:
-            raise ValueError(
-                f"{path} lacks the metadata {', '.join(missing)}. Write it with "
-                "skvision.export.export_model(estimator, 'model.onnx')."
-            )
+            raise ValueError(f"it lacks the metadata {', '.join(missing)}")
         self._outputs = [output.name for output in self._session.get_outputs()]
         height, width = self.metadata["network_image_size"]
         self.probabilities(np.zeros((height, width, 3), np.uint8))  # the first is slow
@@ -63,6 +60,20 @@ class Model:
     def _run(self, pixels):
         values = self._session.run(None, {"images": pixels[np.newaxis]})
         return dict(zip(self._outputs, values, strict=True))
+
+
+def check_model(path):
+    """Raise a ValueError, of one line, unless a file is a model for this service."""
+    export = "Write one with: skvision export pets.joblib model.onnx"
+    if not os.path.isfile(path):
+        raise ValueError(f"{path!r} is not a file. Expected an ONNX model. {export}")
+    try:
+        Model(path, 1)
+    except Exception as error:  # ONNX Runtime has a type for each kind of damage
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path!r} is not an ONNX model of skvision ({reason}). {export}"
+        ) from error
 
 
 def covered(pixels):
