@@ -7,7 +7,7 @@ import sys
 import warnings
 
 from skvision._cli.parser import UsageError, build_parser
-from skvision.exceptions import SkvisionError
+from skvision.exceptions import ImageReadError, SkvisionError, WeightsNotFoundError
 
 _ERROR = 1
 _INTERRUPTED = 130  # as shells report a process that Ctrl-C ended
@@ -35,6 +35,15 @@ def main(argv=None):
     except KeyboardInterrupt:
         _report("interrupted")
         return _INTERRUPTED
+    except ImageReadError as error:
+        from skvision._cli.texts import read_error_text
+
+        folder = getattr(args, "folder", None)
+        _report(f"error: {_one_line(read_error_text(error, folder))}")
+        return _ERROR
+    except WeightsNotFoundError as error:  # a list of what was tried
+        _report(f"error: {error}")
+        return _ERROR
     except (SkvisionError, ValueError, OSError, ImportError) as error:
         _report(f"error: {_describe(error)}")
         return _ERROR

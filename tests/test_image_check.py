@@ -99,6 +99,7 @@ def test_between_X_and_X_val(scenes, tmp_path):
         ("duplicate in X_val", "X_val", 2, scenes[8]),
         ("near-duplicate in X_val", "X", 3, scenes[3]),
         ("near-duplicate in X_val", "X_val", 6, X_val[6]),
+        ("one class", None, None, None),
     ]
     assert report.errors == report.duplicates == []
     assert report.readable.all()
@@ -251,6 +252,7 @@ def test_counts(pixels):
     report = check_image_files(images, y)
     assert problems(report) == {"imbalance": ["b"], "few images": ["c"]}
     assert report.class_counts == {"a": 51, "b": 5, "c": 4}
+    assert problems(check_image_files(images[:5], y[:5])) == {"one class": ["a"]}
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, "pd.NA"])

@@ -1,6 +1,7 @@
 """``skvision check``: look for problems in the images."""
 
 import csv
+import re
 import sys
 
 from skvision._cli.folders import load_parts
@@ -14,6 +15,7 @@ _SERIOUS = {
     "duplicate in X_val",
     "duplicate in other class",
     "class only in y_val",
+    "one class",
 }
 
 
@@ -23,14 +25,33 @@ def run(args):
     X_val, y_val = (
         (None, None) if validation is None else (validation.data, validation.target)
     )
-    say(f"X: {train.folder}")
-    if validation is not None:
-        say(f"X_val: {validation.folder}")
     report = check_image_files(train.data, train.target, X_val=X_val, y_val=y_val)
+    folders = _folders(train, validation)
     if args.csv:
+        for name, folder in folders.items():
+            say(f"{name}: {folder}")
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(Finding._fields)
         writer.writerows(report.findings)
     else:
-        print(report)
+        print(_with_folders(str(report), folders))
     return int(any(finding.problem in _SERIOUS for finding in report.findings))
+
+
+def _folders(train, validation):
+    """Return the folders, by their names in the report."""
+    folders = {"X": train.folder}
+    if validation is not None:
+        folders["X_val"] = validation.folder
+    return folders
+
+
+def _with_folders(text, folders):
+    """Name the folders in the first lines of a report."""
+    for name, folder in folders.items():
+        # If there are two, findings refer to X and X_val.
+        label = folder if len(folders) == 1 else f"{name}, {folder}"
+        text = re.sub(
+            f"^{name}: ", lambda _, label=label: f"{label}: ", text, count=1, flags=re.M
+        )
+    return text

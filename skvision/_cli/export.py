@@ -1,25 +1,29 @@
 """``skvision export``: convert a model for use without skvision."""
 
 import json
+import os
 import zipfile
 
 import numpy as np
 
-from skvision._cli.models import load_model
+from skvision._cli.folders import images_in
+from skvision._cli.models import EXPORTED, load_model
 from skvision._cli.parser import UsageError
 from skvision._cli.texts import say
 from skvision._utils.files import expand_path
-from skvision.datasets import list_images
 
 _N_CALIBRATION = 100
 
 
 def run(args):
     """Write the file, and print its path."""
+    _check_usage(args)
     images = _calibration_images(args)
     from skvision.export import export_model
 
     model = load_model(args.model)
+    if args.quantize is not None and not args.quiet:
+        say("Quantizing and comparing, which takes a few minutes ...")
     path = export_model(
         model,
         args.file,
@@ -30,6 +34,26 @@ def run(args):
     if args.quantize is not None:
         _say_change(path)
     print(path)
+
+
+def _check_usage(args):
+    ending = os.path.splitext(args.file)[1].lower()
+    if ending not in ("", *EXPORTED):
+        raise UsageError(
+            f"FILE: got {args.file!r}, expected a name that ends with .onnx (ONNX), "
+            ".tflite (LiteRT) or .keras (Keras), or one without ending (a folder, "
+            "SavedModel)"
+        )
+    if args.quantize is not None and ending != ".tflite":
+        raise UsageError(
+            "--quantize is only possible for LiteRT. Use the ending .tflite, or leave "
+            "out --quantize and --calibration"
+        )
+    if args.image_size == "any" and ending != ".onnx":
+        raise UsageError(
+            "--image-size any is only possible for ONNX. Use the ending .onnx, or "
+            "leave out --image-size"
+        )
 
 
 def _say_change(path):
@@ -52,10 +76,10 @@ def _calibration_images(args):
         )
     if args.calibration is None:
         return None
-    paths = list_images(expand_path(args.calibration, "--calibration"))
+    paths = images_in(expand_path(args.calibration, "--calibration"))
     if len(paths) > _N_CALIBRATION:
         rng = np.random.default_rng(0)
         chosen = rng.choice(len(paths), _N_CALIBRATION, replace=False)
         paths = [paths[i] for i in sorted(chosen)]
     say(f"Calibration with {len(paths)} images in {args.calibration}")
-    return list(paths)
+    return paths

@@ -7,6 +7,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from skvision._cli.folders import load_parts
 from skvision._cli.models import (
+    EXPORTED,
     check_output,
     classify,
     describe,
@@ -21,7 +22,11 @@ from skvision._cli.scores import accuracy_lines
 from skvision._cli.texts import say
 
 _N_FOLDS = 5
-_OTHER_FORMATS = (".onnx", ".tflite", ".keras")
+_NOT_MEASURED = (
+    "No accuracy was measured: that takes images that were not used for training. Fit "
+    "again with some of the images in FOLDER/validation and the others in "
+    "FOLDER/train, or use `skvision evaluate` with other images."
+)
 
 
 def run(args):
@@ -46,13 +51,15 @@ def run(args):
         print(accuracy_lines(validation.target, y_pred, "validation accuracy"))
     elif args.approach == "features":
         _cross_validate(model, X, y)
+    else:
+        say(_NOT_MEASURED)
     print(f"model: {args.output}")
 
 
 def _check_usage(args):
     if args.backbone is not None and args.approach != "features":
         raise UsageError("--backbone requires the approach features")
-    if args.output.lower().endswith(_OTHER_FORMATS):
+    if args.output.lower().endswith(EXPORTED):
         raise UsageError(
             "MODEL is a joblib file, such as pets.joblib; convert it afterwards: "
             f"skvision export pets.joblib {shlex.quote(args.output)}"

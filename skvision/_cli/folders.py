@@ -5,8 +5,8 @@ from collections import Counter
 
 from skvision._cli.texts import say
 from skvision._utils.files import expand_path
-from skvision.datasets import load_image_files
-from skvision.datasets._walk import visible_entries
+from skvision.datasets import IMAGE_EXTENSIONS, list_images, load_image_files
+from skvision.datasets._walk import find_images, visible_entries
 
 _TRAIN, _VALIDATION = "train", "validation"
 
@@ -42,7 +42,46 @@ def _folders(folder):
     return [name for name, is_folder in visible_entries(folder, Counter()) if is_folder]
 
 
+def images_in(folder):
+    """Return the paths of the images in a folder without classes."""
+    try:
+        return list(list_images(folder))
+    except ValueError as error:
+        endings = " ".join(IMAGE_EXTENSIONS)
+        raise ValueError(
+            f"{folder!r} contains no images. Expected files with one of the endings "
+            f"{endings}"
+        ) from error
+
+
 def _load(folder):
-    bunch = load_image_files(folder)
+    try:
+        bunch = load_image_files(folder)
+    except ValueError as error:
+        raise ValueError(_problem_of(folder) or str(error)) from error
     bunch.folder = folder
     return bunch
+
+
+def _problem_of(folder):
+    """Return what is wrong with the class folders if images are missing, or None."""
+    names = _folders(folder)
+    if not names:
+        what = "folders of classes" if _has_images(folder) else "images"
+        return (
+            f"{folder!r} contains no {what}. Expected one folder for each class, as in "
+            f"{os.path.join(folder, 'cats', '1.jpg')}. Images without classes can only "
+            f"be classified: skvision predict MODEL {folder}"
+        )
+    paths = [os.path.join(folder, name) for name in names]
+    empty = [path for path in paths if not _has_images(path)]
+    if empty:
+        return (
+            f"{empty[0]!r} contains no images. Expected images of that class. Add some "
+            "or remove the folder."
+        )
+    return None
+
+
+def _has_images(folder):
+    return bool(find_images(folder, IMAGE_EXTENSIONS, Counter()))

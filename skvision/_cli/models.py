@@ -1,9 +1,11 @@
 """Models: how they are made, saved, loaded and applied."""
 
 import os
+from pickle import UnpicklingError
 
 import joblib
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -12,7 +14,12 @@ from skvision._images.inputs import check_images
 from skvision._utils.files import expand_path, replacing
 from skvision.datasets import get_data_home
 
+# Endings of the files of `skvision export`.
+EXPORTED = (".onnx", ".tflite", ".keras")
+
 _SEED = 0
+# What joblib raises for a file that is not its own, or damaged.
+_NOT_JOBLIB = (KeyError, IndexError, EOFError, UnpicklingError)
 
 
 def make_model(approach, backbone, class_weight):
@@ -89,21 +96,39 @@ def load_model(path, *, quiet=True):
     """Return the model in a joblib file. Its code is run."""
     path = expand_path(path, "MODEL")
     with open(path, "rb") as file:
+        if path.lower().endswith(EXPORTED):
+            raise ValueError(
+                f"{path!r} is an exported model, which is not accepted here. Expected "
+                "the joblib file that `skvision fit` wrote."
+            )
         try:
             model = joblib.load(file)
         except Exception as error:  # other files raise almost anything
+            reason = f" ({type(error).__name__}: {error})"
             raise ValueError(
-                f"Cannot load {path!r} ({type(error).__name__}: {error}). Expected a "
-                "file that `skvision fit` or joblib.dump wrote."
+                f"{path!r} is not a model that `skvision fit` wrote (a joblib file), "
+                f"or cannot be loaded{'' if isinstance(error, _NOT_JOBLIB) else reason}"
+                "."
             ) from error
-    if not all(hasattr(model, name) for name in ("get_params", "predict", "classes_")):
-        raise ValueError(
-            f"{path!r} contains an object of type {type(model).__name__}, and not a "
-            "fitted classifier of images. Expected a file of `skvision fit`."
-        )
+    _check_model(model, path)
     _use_folder_of_this_machine(model)
     set_verbose(model, 0 if quiet else 1)
     return model
+
+
+def _check_model(model, path):
+    """Raise unless it is a fitted classifier."""
+    if all(hasattr(model, name) for name in ("get_params", "predict", "classes_")):
+        return
+    if hasattr(model, "get_params") and is_classifier(model):
+        raise ValueError(
+            f"The {type(model).__name__} in {path!r} is not fitted. Call its method "
+            "fit before joblib.dump, or use `skvision fit`."
+        )
+    raise ValueError(
+        f"{path!r} contains an object of type {type(model).__name__}, and not a "
+        "fitted classifier of images. Expected a file of `skvision fit`."
+    )
 
 
 def _use_folder_of_this_machine(model):

@@ -32,8 +32,8 @@ between classes, duplicates in FOLDER/train and FOLDER/validation, very small im
 imbalance, and suspicious names of classes.
 
 The exit status is 1 if an image cannot be read, or if images with the same content are
-in two classes or in both train and validation, or if a class of validation is not in
-train. Other findings do not change it.
+in two classes or in both train and validation, if a class of validation is not in
+train, or if there is one class only. Other findings do not change it.
 """
 
 _FIT = """\
@@ -42,7 +42,7 @@ Train a classifier, and write it to MODEL.
 If FOLDER contains `train`, that is used for training. The model is then evaluated on
 FOLDER/validation, if it exists; other folders beside it are not used. Otherwise all
 images are used for training, and the accuracy is estimated by 5-fold cross-validation
-(approach `features` only).
+(approach `features` only; for the others nothing is measured).
 
 Features of images are computed once, and stored in the folder `features` of
 $SKVISION_DATA (default: ~/skvision_data): fitting again with more photos is fast.
@@ -76,8 +76,8 @@ was trained on make the accuracy too high: they are counted.
 _PREDICT = f"""\
 Classify images: one line for each, with path, label and probability.
 
-An image that cannot be read has neither label nor probability, and the exit status is
-then 1; the other images are classified.
+An image that cannot be read has neither label nor probability, and one that does not
+exist has no line; the exit status is then 1. The other images are classified.
 
 {_LOADING} To exchange models with others, use ONNX, which contains no code:
 `skvision export MODEL model.onnx`, and ONNX Runtime to predict.
@@ -205,6 +205,7 @@ def _add_export(commands):
         help="for --quantize: a folder of images like those to be classified, such as "
         "the training images; 100 of them are used",
     )
+    _add_quiet(parser)
 
 
 def _add(commands, name, summary, description):

@@ -6,36 +6,48 @@ import sys
 
 import numpy as np
 
+from skvision._cli.folders import images_in
 from skvision._cli.models import class_names, classify, load_model
-from skvision._cli.texts import say
+from skvision._cli.texts import read_error_text, say
 from skvision._utils.files import expand_path
-from skvision.datasets import check_image_files, list_images
+from skvision.datasets import check_image_files
 from skvision.exceptions import ImageReadError
 
 
 def run(args):
-    """Print a line for each image; return 1 if some cannot be read."""
+    """Print a line for each image; return 1 if some are missing or cannot be read."""
     model = load_model(args.model, quiet=args.quiet)
     if args.min_proba > 0 and not hasattr(model, "predict_proba"):
         raise ValueError(
             f"--min-proba: the model in {args.model!r} has no probabilities. Calibrate "
             "it with scikit-learn's CalibratedClassifierCV, or leave out --min-proba."
         )
-    paths = _list_paths(args.images)
+    existing = _existing(args.images)
+    if not existing:
+        return 1
+    paths = _list_paths(existing)
     labels, proba, readable = _classify_readable(model, paths)
     rows = [("", "")] * len(paths)
     predictions = _predictions(labels, proba, class_names(model), args.min_proba)
     for i, row in zip(np.flatnonzero(readable), predictions, strict=True):
         rows[i] = row
     _print(paths, rows, args.csv)
-    return int(not readable.all())
+    return int(not readable.all() or len(existing) < len(args.images))
+
+
+def _existing(arguments):
+    """Return the files and folders that exist, and report the others."""
+    paths = [expand_path(argument, "IMAGE") for argument in arguments]
+    for path in paths:
+        if not os.path.exists(path):
+            say(f"skvision: error: {path!r} is neither a file nor a folder")
+    return [path for path in paths if os.path.exists(path)]
 
 
 def _list_paths(arguments):
     paths = []
-    for argument in arguments:
-        path = expand_path(argument, "IMAGE")
-        paths += list(list_images(path)) if os.path.isdir(path) else [path]
+    for path in arguments:
+        paths += images_in(path) if os.path.isdir(path) else [path]
     return np.array(paths, dtype=object)
 
 
@@ -49,7 +61,7 @@ def _classify_readable(model, paths):
         if report.readable.all():
             raise
     for error in report.errors:
-        say(f"skvision: warning: {error}")
+        say(f"skvision: warning: {read_error_text(error)}")
     readable = report.readable
     if not readable.any():
         return [], None, readable

@@ -1,11 +1,25 @@
 """Messages, and tables of text."""
 
+import shlex
 import sys
+
+from skvision._images.inputs import REMEDY
 
 
 def say(line):
     """Print a message that is not a result."""
     print(line, file=sys.stderr, flush=True)
+
+
+def read_error_text(error, folder=None):
+    """Return the message of an `ImageReadError`, with advice for the command line."""
+    advice = ""
+    if folder is not None:
+        advice = (
+            f"`skvision check {shlex.quote(folder)}` lists all images that cannot be "
+            "read: correct or remove them."
+        )
+    return str(error).replace(REMEDY, advice).strip()
 
 
 def table(rows):

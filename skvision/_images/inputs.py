@@ -27,7 +27,7 @@ ACCEPTED = (
     "shape (height, width, 3) or (height, width)."
 )
 
-_REMEDY = (
+REMEDY = (
     "skvision.datasets.check_image_files lists all images that cannot be read: correct "
     "or remove them."
 )
@@ -149,7 +149,7 @@ class Images:
         except Exception as error:
             message = f"Cannot read {self.describe(i)}: {_cause(error)}."
             if not isinstance(error, ImageRefused):
-                message += f" {_REMEDY}"
+                message += f" {REMEDY}"
             raise ImageReadError(
                 message, index=i, path=self.path(i), argument=self.name
             ) from None

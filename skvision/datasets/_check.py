@@ -81,6 +81,7 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     class spelling                 The names of two classes, in `y` and `y_val`
                                    together, differ only in case, Unicode
                                    normalization, or spaces, hyphens and underscores.
+    one class                      It is the only one in `y`.
     class only in y                The class does not occur in `y_val`.
     class only in y_val            The class does not occur in `y`.
     few images                     The class has fewer than 5 images in `y`.
@@ -219,6 +220,8 @@ def _findings_of_classes(parts):
 
 def _findings_of_counts(counts):
     largest = Counter(counts).most_common(1)
+    if len(counts) == 1:
+        yield Finding("one class", label=largest[0][0])
     for label, n in counts.items():
         if n < _MIN_IMAGES:
             yield Finding("few images", label=label, detail=counted(n, "image"))

@@ -28,6 +28,7 @@ PROBLEMS = {
     "aspect ratio": "very long or tall, distorted if stretched to a square",
     "missing label": "the label is None or NaN",
     "class spelling": "differs from another class only in its spelling",
+    "one class": "a classifier needs at least two",
     "class only in y": "does not occur in y_val",
     "class only in y_val": "does not occur in y",
     "few images": "too few to be in each of five folds",
