@@ -299,13 +299,16 @@ def test_available_weights_are_found_without_reading(tmp_path, monkeypatch):
 # Saliency maps
 
 
-def test_saliency_map_of_any_network(images):
+def test_saliency_map_of_any_network(images, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     from skvision.plot import SaliencyDisplay
 
-    encoder = small(layer="block3b_add", image_size=(64, 64))
+    encoder = small(layer="block3b_add", image_size=(64, 64), cache_dir=tmp_path)
     model = make_pipeline(encoder, LogisticRegression()).fit(images, ["a", "b", "a"])
+    n_bytes = [path.stat().st_size for path in tmp_path.iterdir()]
     display = SaliencyDisplay.from_estimator(model, images)
+    # The feature maps, which are large, are not stored.
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == n_bytes
     saliency = display.saliencies
     assert saliency.shape == (3, 8, 8)
     assert (saliency > 0).any(axis=(1, 2)).all()

@@ -187,8 +187,9 @@ def _features(transformer, images):
     features = extractor.set_params(normalization=None).transform(images)
     maps = features
     if transformer.pooling is not None or transformer.flip_average:
-        # Not averaged with those of the mirror image, which have other positions.
-        extractor.set_params(pooling=None, flip_average=False)
+        # Not averaged with those of the mirror image, which have other positions. And
+        # not stored: they are much larger than the features.
+        extractor.set_params(pooling=None, flip_average=False, cache_dir=None)
         maps = extractor.transform(images)
     return features, maps.reshape(-1, *transformer._map_shape())
 
