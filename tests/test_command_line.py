@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.optimize import brentq
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 import skvision
@@ -449,13 +450,22 @@ def test_training_from_scratch(home, run, tmp_path):
     assert isinstance(model, skvision.ScratchCNNClassifier)
     assert model.verbose == 0
     assert "training: 100%" in run.stderr
-    assert "No accuracy was measured" not in run.stderr
     image = next((home / "data/validation/7").iterdir())
     found = rows(run("predict", tmp_path / "m", image, "--csv"))[0]
     assert [found["label"]] == list(model.predict([str(image)]))
     assert "predictions" in run.stderr
     run("predict", tmp_path / "m", image, "-q")
     assert run.stderr == ""
+
+
+def test_training_from_scratch_without_validation_measures_nothing(
+    home, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fit_command, "make_model", lambda *_: DummyClassifier())
+    folder = home / "data/train"
+    output = run("fit", folder, "-o", tmp_path / "m", "--approach", "scratch")
+    assert output == f"model: {tmp_path / 'm'}\n"
+    assert "No accuracy was measured" in run.stderr
 
 
 @pytest.mark.filterwarnings("default:Training was interrupted")  # what is tested
