@@ -85,10 +85,9 @@ def test_features_do_not_depend_on_the_batch(cats_vs_dogs, tmp_path, side):
     assert max(errors) <= 1e-5
 
 
-@pytest.mark.parametrize("compute_dtype", ["float32", "auto"])
-def test_throughput(cats_vs_dogs, compute_dtype):
+def test_throughput(cats_vs_dogs):
     # Keras as in its guides, in float32, fed by tf.data; both sides are warmed up.
-    n = 256
+    n = 128
     files = load_image_files(cats_vs_dogs / "train", shuffle=False)
     model = keras_vgg16(None)
     preprocess = keras.applications.vgg16.preprocess_input
@@ -100,21 +99,21 @@ def test_throughput(cats_vs_dogs, compute_dtype):
         verbose=False,
     )
     dataset = dataset.take(n // 32).map(lambda x, y: (preprocess(x), y))
-    transformer = VGG16BottleneckTransformer(weights=None, compute_dtype=compute_dtype)
-    ours, theirs = [], []
     model.predict(dataset.take(1), verbose=0)
-    transformer.transform(files.data[:32])
-    for _ in range(2):
-        ours.append(seconds(transformer.transform, files.data[:n]))
-        theirs.append(seconds(lambda: model.predict(dataset, verbose=0)))
-    ratio = min(theirs) / min(ours)
-    dtype = effective_dtype(compute_dtype)
-    print(
-        f"\n{n} images: {n / min(ours):.1f} images/s in {dtype}, Keras "
-        f"{n / min(theirs):.1f}, ratio {ratio:.2f}"
-    )
-    # Measured: 1.16 in float32, 6.8 in bfloat16; less beside other work.
-    assert ratio >= (4 if dtype == "bfloat16" else 0.8)
+    for dtype in sorted({"float32", effective_dtype("auto")}):
+        transformer = VGG16BottleneckTransformer(weights=None, compute_dtype=dtype)
+        transformer.transform(files.data[:32])
+        ours, theirs = [], []
+        for _ in range(2):
+            ours.append(seconds(transformer.transform, files.data[:n]))
+            theirs.append(seconds(lambda: model.predict(dataset, verbose=0)))
+        ratio = min(theirs) / min(ours)
+        print(
+            f"\n{n} images: {n / min(ours):.1f} images/s in {dtype}, Keras "
+            f"{n / min(theirs):.1f}, ratio {ratio:.2f}"
+        )
+        # Measured with 256: 1.16 in float32, 6.8 in bfloat16; less beside other work.
+        assert ratio >= (4 if dtype == "bfloat16" else 0.8)
 
 
 def test_one_image(cats_vs_dogs):
