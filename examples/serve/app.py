@@ -1,6 +1,8 @@
 """A web service that classifies images, and a page for it.
 
 python app.py model.onnx --workers 2
+
+In an environment with requirements.txt; docs/guide/serving.md explains the rest.
 """
 
 import argparse
