@@ -467,7 +467,7 @@ def test_int8(name, n_images, fitted, images, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=0.05)
     found = metadata(path, "tflite")
     assert found["quantization"]["type"] == "int8"
-    assert found["quantization"]["n_images"] == min(n_images, 200)
+    assert found["quantization"]["n_images"] == min(n_images, 100)
 
 
 @pytest.mark.parametrize(
@@ -830,7 +830,7 @@ def test_what_was_there_stays_if_the_export_fails(
         raise error
 
     monkeypatch.setattr(f"skvision.export._{format}.check_agreement", fail)
-    with pytest.raises((KeyboardInterrupt, OSError)):
+    with pytest.raises(type(error)):
         export_model(fitted("linear"), path)
     assert marked.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -4,15 +4,11 @@ import json
 import os
 import zipfile
 
-import numpy as np
-
 from skvision._cli.folders import images_in
 from skvision._cli.models import EXPORTED, load_model
 from skvision._cli.parser import UsageError
 from skvision._cli.texts import say
 from skvision._utils.files import expand_path
-
-_N_CALIBRATION = 100
 
 
 def run(args):
@@ -62,13 +58,13 @@ def _say_change(path):
         change = json.loads(archive.read("skvision.json"))["quantization"]
     say(
         f"Quantized to {change['type']}: {change['same_labels']:.1%} of the labels of "
-        "the calibration images are the same, and probabilities changed by "
-        f"{change['mean_probability_change']:.3f} in the mean"
+        f"{change['n_images']} calibration images are the same, and probabilities "
+        f"changed by {change['mean_probability_change']:.3f} in the mean"
     )
 
 
 def _calibration_images(args):
-    """Return some of the images in the folder, always the same, or None."""
+    """Return the images in the folder, or None."""
     if (args.quantize is None) != (args.calibration is None):
         raise UsageError(
             "--quantize and --calibration require each other: --quantize int8 "
@@ -76,10 +72,4 @@ def _calibration_images(args):
         )
     if args.calibration is None:
         return None
-    paths = images_in(expand_path(args.calibration, "--calibration"))
-    if len(paths) > _N_CALIBRATION:
-        rng = np.random.default_rng(0)
-        chosen = rng.choice(len(paths), _N_CALIBRATION, replace=False)
-        paths = [paths[i] for i in sorted(chosen)]
-    say(f"Calibration with {len(paths)} images in {args.calibration}")
-    return paths
+    return images_in(expand_path(args.calibration, "--calibration"))

@@ -84,8 +84,8 @@ def export_model(
             (n_images, height, width, 3), or None, default=None
         With `quantize`, at least 10 images, better 100, like those that the model will
         classify: paths, pixels or others, as for ``estimator.fit``. They determine the
-        range of values in each layer. Labels are not needed. Of more than 200 images,
-        200 are used: evenly spaced ones, from the first to the last.
+        range of values in each layer. Labels are not needed. Of more than 100 images,
+        100 are used: evenly spaced ones, from the first to the last.
 
     Returns
     -------

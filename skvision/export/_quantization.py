@@ -6,7 +6,7 @@ from skvision._images.inputs import check_images
 from skvision._utils.validation import check_option
 
 _FEWEST = 10
-_MOST = 200  # more take memory and time, and hardly change the ranges of values
+_MOST = 100  # more take memory and time, and hardly change the ranges of values
 
 
 def check_quantization(quantize, calibration_images, format):
@@ -41,7 +41,7 @@ def check_quantization(quantize, calibration_images, format):
 
 
 def read_some(images, settings):
-    """Return at most 200 evenly spaced images as uint8, of the size of the network."""
+    """Return at most 100 evenly spaced images as uint8, of the size of the network."""
     n = min(len(images), _MOST)
     chosen = np.linspace(0, len(images) - 1, n).round().astype(int)
     return np.stack([images.read(i, settings) for i in chosen.tolist()])
