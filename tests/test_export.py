@@ -818,7 +818,9 @@ def test_replaces_a_saved_model(fitted, images, tmp_path):
     assert not Path(path, "old").exists()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left")])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OSError(28, "No space left")], ids=repr
+)
 @pytest.mark.parametrize("format", ["keras", "saved_model"])
 def test_what_was_there_stays_if_the_export_fails(
     format, error, fitted, monkeypatch, tmp_path
@@ -830,8 +832,9 @@ def test_what_was_there_stays_if_the_export_fails(
         raise error
 
     monkeypatch.setattr(f"skvision.export._{format}.check_agreement", fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as raised:
         export_model(fitted("linear"), path)
+    assert raised.value is error
     assert marked.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
