@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, recall_score
 
 from skvision._cli.texts import table
 
@@ -24,8 +24,7 @@ def accuracy_lines(y_true, y_pred, name):
     lines = [accuracy_line(y_true, y_pred, name)]
     n_images = np.unique(y_true, return_counts=True)[1]
     if n_images.min() < n_images.max():
-        matrix = confusion_matrix(y_true, y_pred)
-        lines.append(f"balanced accuracy: {_balanced_accuracy(matrix):.3f}")
+        lines.append(_balanced_accuracy(y_true, y_pred))
     return "\n".join(lines)
 
 
@@ -44,16 +43,16 @@ def report(y_true, y_pred, classes):
     matrix = confusion_matrix(y_true, y_pred, labels=classes)
     lines = [accuracy_line(y_true, y_pred)]
     if len(set(y_true)) > 1:
-        lines.append(f"balanced accuracy: {_balanced_accuracy(matrix):.3f}")
+        lines.append(_balanced_accuracy(y_true, y_pred))
     return "\n".join(
         [*lines, "", _class_table(matrix, classes), "", _confusions(matrix, classes)]
     )
 
 
-def _balanced_accuracy(matrix):
-    """Return the mean recall of the classes that occur."""
-    n = matrix.sum(axis=1)
-    return np.mean(np.diag(matrix)[n > 0] / n[n > 0])
+def _balanced_accuracy(y_true, y_pred):
+    # As `balanced_accuracy_score`, which warns of classes that are only predicted.
+    score = recall_score(y_true, y_pred, labels=np.unique(y_true), average="macro")
+    return f"balanced accuracy: {score:.3f}"
 
 
 def _class_table(matrix, classes):
