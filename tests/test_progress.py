@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import os
 import re
 import sys
 import types
@@ -135,7 +136,7 @@ def test_early_end_is_complete(terminal):
     X, y = data()
     stream = terminal()
     head(callbacks=[Stop], verbose=1).fit(X, y)
-    assert re.match(r"training: 100%\|.*\| 3.0/3 \[", *shown(stream.getvalue()))
+    assert re.match(r"training: 100%\|.*\| 3/3 \[", *shown(stream.getvalue()))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -170,6 +171,20 @@ def test_terminal_shows_one_line_for_each_bar(terminal, monkeypatch):
     # Within the next epoch, the validation scores of the last one stay.
     assert re.search(r"1\.5/2 \[.*accuracy=0.5, val_loss=0.75\]", updates[4])
     assert len(shown(stream.getvalue())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_terminal_may_have_no_width(monkeypatch):
+    master, slave = os.openpty()  # of 0 columns, as in a container
+    with os.fdopen(slave, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Progress("features", 2, "image", 1) as features:
+            features.add(2)
+        text = ""
+        while not text.endswith("\n"):
+            text += os.read(master, 10_000).decode()
+    os.close(master)
+    assert "features: 100%|" in text
 
 
 @pytest.mark.parametrize("where", ["log file", "worker"])

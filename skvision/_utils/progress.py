@@ -8,6 +8,7 @@ line for each epoch, and for each other pass over the images.
 import functools
 import importlib.util
 import multiprocessing
+import os
 import sys
 import threading
 from time import perf_counter
@@ -77,7 +78,7 @@ class Progress:
 class EpochProgress(Progress):
     """The progress of a training; a bar also moves within epochs."""
 
-    _count = "{n:.1f}"
+    _count = "{n:g}"
 
     def __init__(self, label, n_epochs, verbose, start=0):
         super().__init__(label, n_epochs, "epoch", verbose, start)
@@ -100,6 +101,7 @@ class EpochProgress(Progress):
 
     def _move_bar(self, n, logs):
         self.logs |= logs  # within an epoch, with the previous validation scores
+        n = round(n, 1)
         self.bar.set_postfix(self.logs, refresh=False)
         self.bar.update(n - self.bar.n)
         self.bar.n = n  # without rounding errors
@@ -122,9 +124,18 @@ def _open_bar(**settings):
         )
         lines.stream = sys.stderr
         return bar
-    return _bar_class()(
-        mininterval=_SECONDS_BETWEEN_UPDATES, dynamic_ncols=True, **settings
-    )
+    # In containers and CI services the size of a terminal is often given as 0 x 0.
+    no_size = {"ncols": 100, "nrows": 24}
+    size = no_size if _width() == 0 else {"dynamic_ncols": True}
+    return _bar_class()(mininterval=_SECONDS_BETWEEN_UPDATES, **size, **settings)
+
+
+def _width():
+    """Return the number of columns of the terminal, or None if there is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _has_widgets():
