@@ -1,12 +1,16 @@
 """Tests of compiled networks: training steps, dropout, reuse and memory."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
+from tensorflow.python.framework.func_graph import FuncGraph
 
+from skvision import ScratchCNNClassifier
 from skvision._nets import layers, program_pool, programs
 from skvision._training import loop
 
@@ -93,6 +97,31 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
     for units in (3, 4, 5):
         head(hidden_units=(units,), epochs=1).fit(X, y)
     assert len(program_pool._idle) <= 2
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        head(epochs=1, optimizer="sgd"),
+        ScratchCNNClassifier(image_size=(8, 8), filters=(2,), epochs=1),
+    ],
+    ids=["head", "scratch"],
+)
+def test_graphs_of_dropped_programs_are_freed(classifier):
+    # TensorFlow would keep them, and so all variables, until the process ends.
+    def graphs():
+        gc.collect()
+        found = (o for o in gc.get_objects() if isinstance(o, FuncGraph))
+        return [graph for graph in found if "eagerly" in graph.name]
+
+    X, y = data(n_samples=8)
+    if isinstance(classifier, ScratchCNNClassifier):
+        X = np.zeros((8, 8, 8, 3), np.uint8)
+    # The model of a callback that a function returns is not used again.
+    classifier.set_params(callbacks=[lambda: keras.callbacks.Callback()])
+    n_before = len(graphs())
+    classifier.fit(X, y)
+    assert len(graphs()) == n_before
 
 
 @pytest.mark.slow

@@ -26,6 +26,13 @@ run_to_end("TensorFlow", _load)
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+try:  # private
+    from tensorflow.python.framework.ops import gradient_registry
+
+    _gradients = gradient_registry._registry
+except (ImportError, AttributeError):
+    _gradients = {}
+
 __all__ = [
     "check_usable_here",
     "compiled",
@@ -60,9 +67,30 @@ def traced(function):
     frequent retracing is turned off: it would appear for each new architecture of a
     search.
     """
+    function = _without_registrations(function)
     function = tf.function(function, jit_compile=False, autograph=False)
     function._omit_frequent_tracing_warning = True  # private attribute
     return function
+
+
+def _without_registrations(function):
+    """Return `function`, whose custom gradients are not registered after its trace.
+
+    TensorFlow registers each under a new name, and keeps it, with the graph and its
+    variables, until the process ends. A tape within `function` does not need that.
+    """
+
+    @functools.wraps(function)
+    def forgetting(*args, **kwargs):
+        known = set(_gradients)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            for name in set(_gradients) - known:
+                if name.startswith("CustomGradient-"):
+                    _gradients.pop(name, None)
+
+    return forgetting
 
 
 def compiled(function):

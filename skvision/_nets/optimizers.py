@@ -27,6 +27,7 @@ def build_optimizer(config):
         # Keras 3.15 does not know Lamb.)
         optimizer = keras.saving.deserialize_keras_object(copy.deepcopy(config))
         if isinstance(optimizer, keras.optimizers.Optimizer):
+            optimizer._all_reduce_sum_gradients = _of_one_replica
             return optimizer
         raise TypeError(f"the result is {optimizer!r}")
     except (KeyError, TypeError, ValueError) as error:
@@ -36,6 +37,15 @@ def build_optimizer(config):
             "keras.saving.register_keras_serializable, and their get_config must "
             "return the arguments of the constructor."
         ) from error
+
+
+def _of_one_replica(grads_and_vars):
+    """Return the gradients as they are.
+
+    Keras would sum them over replicas, of which there is one, and TensorFlow keeps the
+    graph of that sum, with all variables, until the process ends.
+    """
+    return grads_and_vars
 
 
 def saved_form(optimizer):

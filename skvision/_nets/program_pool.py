@@ -4,6 +4,7 @@ The key contains everything that a program is built from, and a program only ret
 the pool if its attributes are unchanged. So no fit can change the result of another.
 """
 
+import gc
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ MAX_IDLE_KEYS = 8
 
 _idle = OrderedDict()
 _lock = threading.Lock()
+_has_dropped = False  # a program, since the last garbage collection
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
     check_usable_here()
     key = _key(network, optimizer, dtype)
     program = key and _pop_unmodified(key)
-    program = program or Program(network, optimizer, dtype)
+    program = program or _new_program(network, optimizer, dtype)
     try:
         yield program
     except KeyboardInterrupt:
@@ -46,6 +48,21 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
     finally:
         if is_reusable and key and program.is_unmodified():
             _release(key, program)
+        else:
+            _note_dropped()
+
+
+def _new_program(network, optimizer, dtype):
+    """Build a program, and free the memory of those that were dropped before.
+
+    Models are in reference cycles, which Python collects after many new objects only,
+    however large their arrays are.
+    """
+    global _has_dropped
+    if _has_dropped:
+        _has_dropped = False
+        gc.collect()
+    return Program(network, optimizer, dtype)
 
 
 def _key(network, optimizer, dtype):
@@ -85,3 +102,9 @@ def _release(key, program):
         _idle.move_to_end(key)
         while len(_idle) > MAX_IDLE_KEYS:
             _idle.popitem(last=False)
+            _note_dropped()
+
+
+def _note_dropped():
+    global _has_dropped
+    _has_dropped = True
