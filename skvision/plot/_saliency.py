@@ -146,9 +146,11 @@ class SaliencyDisplay:
             lines = [class_line(self.labels[i], proba)]
             if np.max(saliency) == 0:
                 lines.append(("no region supports it", "", ""))
-            self.images_.append(draw_image(ax, image, im_kw, lines=lines, name=name))
-            extent = self.images_[-1].get_extent()
-            overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)
+            drawn = draw_image(ax, image, im_kw, lines=lines, name=name)
+            self.images_.append(drawn)
+            place = {"extent": drawn.get_extent(), "origin": drawn.origin}
+            place |= {"aspect": ax.get_aspect()}
+            overlay = ax.imshow(saliency, **{"vmin": 0, "vmax": 1} | place | style)
             self.overlays_.append(overlay)
         self.figure_ = self.axes_[0].figure
         return self

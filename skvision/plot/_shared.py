@@ -99,7 +99,9 @@ def draw_image(ax, image, im_kw, *, lines=(), name=None, **style):
     It is at the top of its axes, below the title. `lines`, `name` and `style` are those
     of `set_texts`.
     """
-    artist = ax.imshow(image, **(im_kw or {}))
+    # Not as in rcParams, which may be set for other kinds of images.
+    style_of_photos = {"origin": "upper", "aspect": "equal"}
+    artist = ax.imshow(image, **style_of_photos | (im_kw or {}))
     ax.set(xticks=[], yticks=[], anchor="N")
     ax.spines[:].set_visible(False)
     set_texts(ax, lines, name, **style)
