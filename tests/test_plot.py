@@ -261,7 +261,8 @@ class TestAugmentationDisplay:
             Image.open(paths[0]).resize((30, 24), Image.Resampling.NEAREST)
         )
         nested = make_pipeline(make_pipeline(classifier))
-        for estimator in (classifier, nested, GridSearchCV(nested, {})):
+        vote = VotingClassifier([("a", nested)])
+        for estimator in (classifier, nested, GridSearchCV(nested, {}), vote):
             display = AugmentationDisplay.from_estimator(
                 estimator, paths[0], n_images=3, random_state=0
             )
@@ -274,6 +275,10 @@ class TestAugmentationDisplay:
             AugmentationDisplay.from_estimator(ScratchCNNClassifier(), paths[0])
         with pytest.raises(TypeError, match="must be an instance of an estimator"):
             AugmentationDisplay.from_estimator(ScratchCNNClassifier, paths[0])
+        other = Fixed()
+        other.augmenter = self.augmenter
+        with pytest.raises(ValueError, match="no augmenter in Fixed"):
+            AugmentationDisplay.from_estimator(other, paths[0])
         with pytest.raises(ValueError, match=r"image\[0\] is of type list"):
             self.display([[1], [2, 3]])
         with pytest.raises(TypeError, match=r"Got ScratchCNN.*use from_estimator"):
@@ -335,10 +340,16 @@ def fixed_threshold(classifier):
     )
 
 
+def search_with_generator(classifier):
+    splits = (split for split in [(np.arange(10), np.arange(10))])
+    return GridSearchCV(make_pipeline(classifier), {}, cv=splits)
+
+
 COMPOSITES = [
     Compose("pipeline", lambda c: make_pipeline("passthrough", c)),
     Compose("nested pipelines", lambda c: make_pipeline(make_pipeline(c))),
     Compose("search", lambda c: GridSearchCV(make_pipeline(c), {}, cv=2)),
+    Compose("search with a generator of splits", search_with_generator),
     Compose(
         "search in a pipeline",
         lambda c: make_pipeline(GridSearchCV(make_pipeline(c), {}, cv=2)),
@@ -1069,6 +1080,29 @@ class TestSaliencyDisplay:
         expected = SaliencyDisplay.from_estimator(convnet, X[:2], target="left")
         assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
 
+    def test_calibrated_network_that_lacks_a_class(self, convnet, stripes):
+        X, y = stripes[0], stripes[1].copy()
+        y[::10] = "above"  # its index in `classes_` is that of "left" in the network
+        calibrated = CalibratedClassifierCV(
+            FrozenEstimator(convnet), cv=2, ensemble=True
+        ).fit(X, y)
+        display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="left")
+        expected = SaliencyDisplay.from_estimator(convnet, X[:2], target="left")
+        assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
+        display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="above")
+        assert_array_equal(display.saliencies, 0)
+
+    def test_overlay_turns_with_the_image(self, pixels):
+        images, maps = pixels[:1], [np.eye(2)]
+        display = SaliencyDisplay(images=images, saliencies=maps, labels=["ant"])
+        display.plot(im_kw={"origin": "lower"})
+        assert display.overlays_[0].origin == "lower"
+        with plt.rc_context({"image.origin": "lower", "image.aspect": "auto"}):
+            display.plot()
+        (image,), (overlay,) = display.images_, display.overlays_
+        assert image.origin == overlay.origin == "upper"
+        assert image.axes.get_aspect() == 1
+
     def test_overlay_covers_the_image(self, convnet, stripes):
         X, _ = stripes
         display = SaliencyDisplay.from_estimator(
@@ -1103,6 +1137,14 @@ class TestSaliencyDisplay:
             ValueError, match=r"no network of skvision in Pipeline, Funct.*Pass one"
         ):
             show(other, X)
+        wrapper = Fixed(pred=["ant"])
+        wrapper.estimator = make_feature_pipeline("avg", LogisticRegression())
+        with pytest.raises(ValueError, match=r"runs none of those in Fixed, Pipeline"):
+            show(wrapper, X)
+        with pytest.raises(TypeError, match="must be an instance of an estimator"):
+            show(convnet.model_, X)
+        with pytest.raises(ValueError, match="Pipeline has no method 'predict'"):
+            show(make_pipeline("passthrough"), X)
 
     @pytest.mark.parametrize(
         ("make_estimator", "message"),

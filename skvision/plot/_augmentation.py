@@ -5,7 +5,12 @@ import numpy as np
 from skvision._images.inputs import check_images
 from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
-from skvision.plot._composites import having, names_inside
+from skvision.plot._composites import (
+    check_estimator,
+    having,
+    is_network,
+    names_inside,
+)
 from skvision.plot._shared import (
     check_matplotlib,
     draw_image,
@@ -192,10 +197,10 @@ class AugmentationDisplay:
 
         Parameters
         ----------
-        estimator : estimator with the parameters `augmenter` and `image_size`
-            For example a :class:`~skvision.ScratchCNNClassifier`, or a pipeline, search
-            or other composite estimator with one inside, fitted or not. Of a fitted
-            search, the best estimator is taken.
+        estimator : ScratchCNNClassifier, FineTunedVGGClassifier or composite estimator
+            A classifier with an `augmenter`, or a pipeline, search or other composite
+            estimator with one inside, fitted or not. Of a fitted search, the best
+            estimator is taken.
         image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
             Path of the image, its encoded file, or its pixels: a Pillow image or a
             uint8 array of shape (height, width, 3) or (height, width).
@@ -242,12 +247,8 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        if not hasattr(estimator, "get_params") or isinstance(estimator, type):
-            raise TypeError(
-                "'estimator' must be an instance of an estimator, such as "
-                f"ScratchCNNClassifier(augmenter=...). Got {estimator!r} instead."
-            )
-        found = having(estimator, "augmenter")
+        check_estimator(estimator)
+        found = [part for part in having(estimator, "augmenter") if is_network(part)]
         if not found:
             raise ValueError(
                 f"There is no augmenter in {names_inside(estimator)}. Set the "
