@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skvision._images.drawing import draw_image, image_names
 from skvision._images.inputs import check_images
 from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
@@ -13,11 +14,9 @@ from skvision.plot._composites import (
 )
 from skvision.plot._shared import (
     check_matplotlib,
-    draw_image,
     grid_axes,
     read_for_display,
 )
-from skvision.plot._texts import image_names
 
 
 class AugmentationDisplay:

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_scalar
 
+from skvision._images.drawing import class_line, draw_image, image_names
 from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     check_predicts_classes,
@@ -14,11 +15,9 @@ from skvision.plot._composites import (
 from skvision.plot._ranking import class_names
 from skvision.plot._shared import (
     check_matplotlib,
-    draw_image,
     grid_axes,
     read_as_seen,
 )
-from skvision.plot._texts import class_line, image_names
 
 
 class SaliencyDisplay:
