@@ -54,7 +54,7 @@ def read_file(path):
     with open(path, "rb") as stream:
         start = stream.read(8)
     if start == b"\x89HDF\r\n\x1a\n":
-        return _read_hdf5(path)
+        return read_hdf5(path)
     if start.startswith(b"PK\x03\x04"):
         return _read_npz(path)
     raise ValueError(_describe(start))
@@ -82,9 +82,12 @@ def _check_header(name, shape, dtype, expected):
 # HDF5
 
 
-def _read_hdf5(path):
-    """Read Keras' layouts: one group per layer, or `layers/*/vars` with a name."""
-    with h5py.File(path, "r") as file:
+def read_hdf5(file):
+    """Read Keras' layouts: one group per layer, or `layers/*/vars` with a name.
+
+    `file` is a path or a file object.
+    """
+    with h5py.File(file, "r") as file:
         found = {layer: [] for layer in LAYER_SHAPES}
         for layer, dataset in _layer_datasets(file):
             found[layer].append(dataset)
