@@ -3,7 +3,7 @@
 import numpy as np
 
 from skvision._images.drawing import draw_image, image_names
-from skvision._images.inputs import check_images
+from skvision._images.inputs import single_image
 from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
 from skvision.plot._composites import (
@@ -264,7 +264,7 @@ class AugmentationDisplay:
 
 def _read_image(image, settings):
     """Return an image of shape (height, width, 3), uint8, and its file name if any."""
-    images = check_images([image], name="image")
+    images = single_image(image)
     name = None if images.path(0) is None else image_names(images)[0]
     if settings is None:
         return read_for_display(images, 0), name
