@@ -5,14 +5,18 @@ the expected shapes is refused.
 """
 
 import math
-import os
-import stat
 import zipfile
 
 import h5py
 import numpy as np
 
-from skvision._backbones.hdf5 import MAX_ITEMSIZE, read_dataset, walk
+from skvision._backbones.hdf5 import (
+    MAX_ITEMSIZE,
+    SIGNATURE,
+    read_dataset,
+    read_signature,
+    walk,
+)
 from skvision._backbones.vgg16 import LAYER_SHAPES
 
 _MAX_HEADER = 10_000  # bytes before an .npy member's data; numpy's own limit
@@ -49,11 +53,8 @@ def one_line(error):
 
 def read_file(path):
     """Read the layers of a file, detecting its format from its first bytes."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would block
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as stream:
-        start = stream.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
+    start = read_signature(path)
+    if start == SIGNATURE:
         return read_hdf5(path)
     if start.startswith(b"PK\x03\x04"):
         return _read_npz(path)
