@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -1055,7 +1056,10 @@ class TestSaliencyDisplay:
         encoded = [Path(path).read_bytes() for path in paths[:2]]
         array = np.empty(2, dtype=object)
         array[:] = pillow
-        for X in (pillow, encoded, array):
+        arrays = np.empty(2, dtype=object)
+        arrays[0], arrays[1] = stripes[0][:2]
+        model = make_pipeline(FunctionTransformer(copy), model)
+        for X in (pillow, encoded, array, arrays):
             display = SaliencyDisplay.from_estimator(model, X)
             assert_allclose(display.saliencies, expected.saliencies, atol=1e-5)
             assert names(display) == ["image 0", "image 1"]

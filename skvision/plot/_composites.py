@@ -198,15 +198,25 @@ class Tap:
 
 
 def same_images(X, other):
-    """Return whether two inputs are equal; images in lists only if identical."""
+    """Return whether two inputs are equal; images as objects only if identical."""
     if X is other:
         return True
-    if hasattr(X, "shape") and hasattr(other, "shape"):
-        return np.array_equal(np.asarray(X), np.asarray(other))
+    X, other = _items(X), _items(other)
+    if isinstance(X, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(X, other)
+    paths = (str, os.PathLike)
     return len(X) == len(other) and all(
-        a is b or (isinstance(a, (str, os.PathLike)) and a == b)
+        a is b or (isinstance(a, paths) and isinstance(b, paths) and a == b)
         for a, b in zip(X, other, strict=True)
     )
+
+
+def _items(X):
+    """Return an input as a list of objects, or as an array of pixels or text."""
+    if not hasattr(X, "shape"):
+        return X
+    values = np.asarray(X)
+    return values.ravel().tolist() if values.dtype == object else values
 
 
 def known_classes(estimator):
