@@ -284,6 +284,9 @@ class TestAugmentationDisplay:
             self.display([[1], [2, 3]])
         with pytest.raises(TypeError, match=r"Got ScratchCNN.*use from_estimator"):
             AugmentationDisplay.from_augmenter(ScratchCNNClassifier(), paths[0])
+        classifier = ScratchCNNClassifier(augmenter=ImageAugmenter)
+        with pytest.raises(TypeError, match="must be an ImageAugmenter, such as"):
+            AugmentationDisplay.from_estimator(classifier, paths[0])
         with pytest.raises(ValueError, match=r"image is an array .*float64"):
             self.display(pixels[0] / 255)
         with pytest.raises(ImageReadError, match=r"missing\.png"):
@@ -536,8 +539,9 @@ class TestImagePredictionDisplay:
 
     def test_unusual_class_names(self, four):
         classes = ["$c_^{$", "Staffordshire bullterrier, Mmmmmm", "a\\b\n\udcff"]
-        display = self.from_predictions(four, None, classes=classes)
-        display.figure_.canvas.draw()
+        with plt.rc_context({"text.usetex": True}):
+            display = self.from_predictions(four, None, classes=classes)
+            display.figure_.canvas.draw()
         assert titles(display)[0] == "$c_^{$ (0.40)"
         assert "a\\b\\n\\udcff (0.80)" in titles(display)
         display = self.from_predictions(four[:1], None, [[0, 1, 0]], classes=classes)

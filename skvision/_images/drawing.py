@@ -8,6 +8,8 @@ import numpy as np
 
 # Font sizes in points: of titles, of file names, and the factor in the narrowest axes.
 TITLE_SIZE, NAME_SIZE, _MIN_SCALE = 9, 7, 0.75
+# Names are no formulas, and not in the language of TeX.
+PLAIN = {"parse_math": False, "usetex": False}
 # Width of axes, in points, below which the fonts get smaller.
 _NARROW = 110
 
@@ -66,14 +68,13 @@ def set_texts(ax, lines, name, **style):
     width = min(1.05 * position.width * figure_width, figure_width)
     width *= 72 / ax.figure.dpi
     scale = min(1, max(_MIN_SCALE, width / _NARROW))
-    # A dollar sign in a name does not start a formula.
-    style = {"fontsize": TITLE_SIZE * scale, "parse_math": False} | style
+    style = {"fontsize": TITLE_SIZE * scale, **PLAIN} | style
     title = [fitted(*line, width, TITLE_SIZE * scale) for line in lines]
     ax.set_title("\n".join(title), **style)
     if name is not None:
         size = NAME_SIZE * scale
         text = fitted("", str(name), "", width, size)
-        ax.set_xlabel(text, fontsize=size, color="dimgrey", parse_math=False)
+        ax.set_xlabel(text, fontsize=size, color="dimgrey", **PLAIN)
 
 
 def fitted(prefix, name, suffix, width, size):

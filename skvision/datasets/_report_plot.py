@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 from skvision._images.drawing import (
     NAME_SIZE,
+    PLAIN,
     draw_image,
     fitted,
     image_names,
@@ -67,6 +68,8 @@ def _draw(rows, *, n_more=0, with_origin=False):
         return np.array([], dtype=object)
     n_lines = 2 if with_origin else 1
     size = n_cols * _INCHES + 0.5, len(rows) * (_INCHES + 0.2 * n_lines)
+    settings = ImageSettings(None, max_side=_SIDE)
+    pixels = [[p.images.read(i, settings) for p, i in images] for *_, images in rows]
     figure = plt.figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(len(rows), n_cols)
     parts = {part.name: part for _, _, images in rows for part, _ in images}
@@ -76,13 +79,13 @@ def _draw(rows, *, n_more=0, with_origin=False):
         for column, (part, i) in enumerate(images):
             ax = figure.add_subplot(grid[row, column])
             origin = [("", _origin(part, i), "")] if with_origin else []
-            image = part.images.read(i, ImageSettings(None, max_side=_SIDE))
-            draw_image(ax, image, None, lines=origin, name=names[part.name][i])
+            name = names[part.name][i]
+            draw_image(ax, pixels[row][column], None, lines=origin, name=name)
             ax.set_anchor("C")  # and with it the label of the row
             if column == 0 and title is not None:
                 title = fitted("", str(title), "", 72 * _INCHES, NAME_SIZE)
-                style = {"fontsize": NAME_SIZE, "parse_math": False}
-                ax.set_ylabel(f"{title}\n{n} image{'s' * (n != 1)}", **style)
+                text = f"{title}\n{n} image{'s' * (n != 1)}"
+                ax.set_ylabel(text, fontsize=NAME_SIZE, **PLAIN)
             axes.append(ax)
     if n_more:
         figure.supxlabel(f"and {n_more} more classes", fontsize=NAME_SIZE)

@@ -167,11 +167,7 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
-        if not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
-            raise TypeError(
-                f"'augmenter' must be an ImageAugmenter. Got {augmenter!r} instead. "
-                "For a classifier that has one, use from_estimator."
-            )
+        _check_augmenter(augmenter)
         settings = image_size and ImageSettings(check_image_size(image_size))
         original, name = _read_image(image, settings)
         display = _transform(cls, augmenter, original, name, n_images, random_state)
@@ -224,7 +220,7 @@ class AugmentationDisplay:
         Raises
         ------
         TypeError
-            If `estimator` is not an estimator, but for example a class.
+            If `estimator` or its augmenter is something else, such as a class.
         ValueError
             If neither the estimator nor any inside it has an augmenter.
         ImageReadError
@@ -255,11 +251,22 @@ class AugmentationDisplay:
                 "FineTunedVGGClassifier to an ImageAugmenter, or use from_augmenter."
             )
         classifier = found[0]
+        _check_augmenter(classifier.augmenter)
         original, name = _read_image(image, classifier._image_settings())
         display = _transform(
             cls, classifier.augmenter, original, name, n_images, random_state
         )
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
+
+
+def _check_augmenter(augmenter):
+    is_class = isinstance(augmenter, type)
+    if is_class or not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
+        raise TypeError(
+            "'augmenter' must be an ImageAugmenter, such as ImageAugmenter("
+            f"rotation_range=20). Got {augmenter!r} instead. For a classifier that has "
+            "one, use from_estimator."
+        )
 
 
 def _read_image(image, settings):
