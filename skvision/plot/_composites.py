@@ -168,8 +168,9 @@ class Tap:
         # Copying does not enter what is in the memo: no data of classifiers is copied.
         memo = {id(part): part for part in everything if not _parts(part)}
         memo |= {id(part): self._stub(part) for part in self.parts}
-        # Splits may be a generator, which cannot be copied.
-        memo |= {id(part.cv): part.cv for part in everything if hasattr(part, "cv")}
+        # Nor is what cannot be copied, such as a generator of splits in a search.
+        values = [v for part in everything for v in vars(part).values()]
+        memo |= {id(v): v for v in values if not _may_contain_estimators(v)}
         self.model = copy.deepcopy(estimator, memo)
 
     def _stub(self, part):
@@ -195,6 +196,11 @@ class Tap:
         # What runs in other processes could not be remembered here.
         with parallel_config(backend="sequential"):
             return np.asarray(getattr(self.model, method)(X))
+
+
+def _may_contain_estimators(value):
+    containers = list, tuple, dict, np.ndarray
+    return isinstance(value, containers) or hasattr(value, "get_params")
 
 
 def same_images(X, other):
