@@ -11,7 +11,7 @@ from sklearn.base import (
 
 from skvision._backbones.vgg16 import LAYERS
 from skvision._backbones.weights import digest_as_fitted, weights_digest
-from skvision._features.extraction import Extraction
+from skvision._features.extraction import FLIPS, Extraction
 from skvision._features.normalization import NORMALIZATIONS, normalized
 from skvision._features.store import FeatureStore
 from skvision._images.inputs import check_value_range, image_tags, validate_images
@@ -34,8 +34,6 @@ from skvision._utils.validation import (
 
 # Part of every key: to be incremented when a change of this package changes features.
 FEATURES_VERSION = 2
-
-_VIEWS = {"plain": lambda image: image, "mirrored": np.fliplr}
 
 
 class BaseImageEncoder(
@@ -245,10 +243,11 @@ class BaseImageEncoder(
             f"{image_settings} dtype={self.dtype} "
             f"compute={describe_arithmetic(compute_dtype)}"
         )
+        view_names = ("plain", "mirrored") if self.flip_average else ("plain",)
         return Extraction(
             images=images,
             image_settings=image_settings,
-            views=_VIEWS if self.flip_average else {"plain": _VIEWS["plain"]},
+            views={name: FLIPS[name] for name in view_names},
             load_network=load_network,
             settings=settings,
             n_features=self._n_features(),

@@ -10,6 +10,7 @@ from skvision._augmenter import ImageAugmenter
 from skvision._backbones.vgg16 import BLOCKS, LAYERS
 from skvision._backbones.weights import digest_as_fitted, weights_digest
 from skvision._bottleneck import VGG16BottleneckTransformer
+from skvision._features.extraction import FLIPS
 from skvision._features.normalization import LENGTH, NORMALIZATIONS
 from skvision._features.store import FeatureStore
 from skvision._images.inputs import image_tags, validate_images
@@ -17,7 +18,7 @@ from skvision._images.resize import INTERPOLATIONS, RESIZE_MODES
 from skvision._nets.arithmetic import COMPUTE_DTYPES
 from skvision._training.base import BaseNetworkClassifier, Start
 from skvision._training.data import ArrayData
-from skvision._training.frozen_maps import FLIPS, FrozenMaps
+from skvision._training.frozen_maps import FrozenMaps
 from skvision._training.image_data import ImageData, predicted_views
 from skvision._training.linear_head import linear_head
 from skvision._utils.progress import EpochProgress

@@ -710,7 +710,10 @@ class TestPreview:
     def test_invalid_names(self, paths, tmp_path):
         with pytest.raises(ValueError, match=r"save_format must be one of .*'png'"):
             self.augmenter.preview(paths[0], 1, tmp_path, save_format="gif")
-        with pytest.raises(ValueError, match="save_prefix must be the beginning"):
-            self.augmenter.preview(paths[0], 1, tmp_path, save_prefix="a/b")
+        for prefix in ("a/b", None):
+            with pytest.raises(ValueError, match="save_prefix must be the beginning"):
+                self.augmenter.preview(paths[0], 1, tmp_path, save_prefix=prefix)
+        with pytest.raises(TypeError, match=r"save_to_dir must be a path .*got 3"):
+            self.augmenter.preview(paths[0], 1, 3)
         with pytest.raises(ValueError, match="n_images must be a positive int"):
             self.augmenter.preview(paths[0], 0, tmp_path)

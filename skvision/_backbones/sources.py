@@ -1,8 +1,8 @@
 """Where ImageNet weights come from: Keras' cache, packages, downloads."""
 
 import contextlib
+import hashlib
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -33,15 +33,17 @@ def model_folders():
     return [home / "models"]
 
 
-def first_of(sources, message):
+def first_of(sources, name, remedy):
     """Return what the first source that has the weights returns.
 
     Parameters
     ----------
     sources : list of (str, callable)
         Labels, and functions that return verified weights.
-    message : callable
-        Takes lines on what was tried, and returns the message of the error.
+    name : str
+        Name of the network, for the error that none has them.
+    remedy : str
+        What to do then.
     """
     missing, damaged = [], []
     for label, source in sources:
@@ -57,7 +59,11 @@ def first_of(sources, message):
         else:
             _warn_about_damaged(damaged)
             return weights
-    raise WeightsNotFoundError(message(missing + damaged))
+    tried = [f"- {line}" for line in missing + damaged]
+    heading = (
+        f"weights='imagenet': no source has the ImageNet weights of {name}. Tried:"
+    )
+    raise WeightsNotFoundError("\n".join([heading, *tried, f"To fix this: {remedy}"]))
 
 
 def _warn_about_damaged(damaged):
@@ -67,6 +73,19 @@ def _warn_about_damaged(damaged):
             "Skipped for weights='imagenet': " + "; ".join(damaged) + ". The "
             "weights came from another source; delete the damaged file.",
         )
+
+
+def check_digest(content, expected):
+    """Return the content of a file if it has this MD5 or SHA-256, in hexadecimal."""
+    algorithm = "md5" if len(expected) == 32 else "sha256"
+    found = hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"incomplete or damaged: {len(content)} bytes with the "
+            f"{algorithm.upper()} {found} instead of {expected}; nothing was read "
+            "from it"
+        )
+    return content
 
 
 def fetch(url):
@@ -93,11 +112,5 @@ def remove_stale_files(folder, prefix):
     """
     for path in folder.glob(f".{prefix}*.tmp"):
         with contextlib.suppress(OSError):  # another process may remove it
-            # A slow download modifies its file, not the folder that contains it.
-            newest = max(p.stat().st_mtime for p in (path, *path.rglob("*")))
-            if time.time() - newest < _STALE_AFTER:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
+            if time.time() - path.stat().st_mtime > _STALE_AFTER:
                 path.unlink()

@@ -87,6 +87,7 @@ def load_arrays(backbone, weights):
     ----------
     backbone : Backbone
     weights : {"imagenet"}, str or path-like
+        "imagenet" only for EfficientNet-Lite: Keras loads its own files.
 
     Returns
     -------

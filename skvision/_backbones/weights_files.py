@@ -5,14 +5,18 @@ the expected shapes is refused.
 """
 
 import math
-import os
-import stat
 import zipfile
 
 import h5py
 import numpy as np
 
-from skvision._backbones.hdf5 import MAX_ITEMSIZE, read_dataset, walk
+from skvision._backbones.hdf5 import (
+    MAX_ITEMSIZE,
+    SIGNATURE,
+    read_dataset,
+    read_signature,
+    walk,
+)
 from skvision._backbones.vgg16 import LAYER_SHAPES
 
 _MAX_HEADER = 10_000  # bytes before an .npy member's data; numpy's own limit
@@ -49,12 +53,9 @@ def one_line(error):
 
 def read_file(path):
     """Read the layers of a file, detecting its format from its first bytes."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would block
-        raise ValueError("it is not a regular file")
-    with open(path, "rb") as stream:
-        start = stream.read(8)
-    if start == b"\x89HDF\r\n\x1a\n":
-        return _read_hdf5(path)
+    start = read_signature(path)
+    if start == SIGNATURE:
+        return read_hdf5(path)
     if start.startswith(b"PK\x03\x04"):
         return _read_npz(path)
     raise ValueError(_describe(start))
@@ -82,9 +83,12 @@ def _check_header(name, shape, dtype, expected):
 # HDF5
 
 
-def _read_hdf5(path):
-    """Read Keras' layouts: one group per layer, or `layers/*/vars` with a name."""
-    with h5py.File(path, "r") as file:
+def read_hdf5(file):
+    """Read Keras' layouts: one group per layer, or `layers/*/vars` with a name.
+
+    `file` is a path or a file object.
+    """
+    with h5py.File(file, "r") as file:
         found = {layer: [] for layer in LAYER_SHAPES}
         for layer, dataset in _layer_datasets(file):
             found[layer].append(dataset)

@@ -13,6 +13,7 @@ import skvision
 from skvision._images.inputs import check_images
 from skvision._utils.files import expand_path, replacing
 from skvision.datasets import get_data_home
+from skvision.plot._composites import walk
 
 # Endings of the files of `skvision export`.
 EXPORTED = (".onnx", ".tflite", ".keras")
@@ -147,10 +148,8 @@ def set_verbose(model, verbose):
 
 
 def _parts(model):
-    """Return this package's estimators in a model."""
-    model = getattr(model, "best_estimator_", model)
-    parts = [model, *model.get_params(deep=True).values()]
-    return [part for part in parts if _is_ours(part)]
+    """Return this package's estimators in a model, fitted if it is."""
+    return [part for part in walk(model) if _is_ours(part)]
 
 
 def print_if_trained_on(model, X):

@@ -24,7 +24,13 @@ from skvision._utils.parallel import Threads, chunks, map_ahead, n_threads
 from skvision._utils.progress import Progress
 from skvision.exceptions import ImageReadError
 
-__all__ = ["Extraction"]
+# View name -> function from an image to the view.
+FLIPS = {
+    "plain": lambda image: image,
+    "mirrored": np.fliplr,
+    "upside down": np.flipud,
+    "turned": lambda image: image[::-1, ::-1],
+}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 from sklearn.utils.validation import validate_data
 
 from skvision._images.decode import FORMATS, decode_image, image_to_pixels
@@ -339,7 +339,7 @@ def _pillow_bytes(image):
             file.seek(position)
             return data
         image.load()
-        orientation = image.getexif().get(0x0112)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
     described = image.mode, image.size, orientation, palette, converter(image, None)
     return DECODED + repr(described).encode() + image.tobytes()

@@ -6,6 +6,8 @@ ones, and are checked before a file is read or decoded.
 
 import os
 
+from PIL.ExifTags import Base
+
 MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
 MAX_PIXELS = "SKVISION_MAX_IMAGE_PIXELS"
 _DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
@@ -18,8 +20,6 @@ _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
 # have about 10, and libtiff has the same limit for TIFFs that contain JPEGs.
 _MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
-# Tags of TIFF.
-_TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
 
 
 class ImageRefused(ValueError):
@@ -63,7 +63,7 @@ def check_memory(image, size, n_bytes, coefficients):
     width, height = image.size
     needed = width * height * _DECODERS.get(image.format, _PILLOW) + coefficients
     needed = max(needed, _PILLOW * _tile(image, width, height))
-    if getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) != 1:
+    if getattr(image, "tag_v2", {}).get(Base.Orientation, 1) != 1:
         needed *= 2  # Pillow turns TIFFs itself
     needed += n_bytes
     n_pixels = -(-needed // _PILLOW)
@@ -88,8 +88,8 @@ def _how_to_raise(name, needed):
 def _tile(image, width, height):
     """Return the number of pixels in a tile or strip of a TIFF, or 0."""
     tags = getattr(image, "tag_v2", {})
-    tile = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
-    strip = width, min(tags.get(_STRIP_LENGTH, 0), height)
+    tile = tags.get(Base.TileWidth, 0), tags.get(Base.TileLength, 0)
+    strip = width, min(tags.get(Base.RowsPerStrip, 0), height)
     return max(int(a) * int(b) for a, b in (tile, strip))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 
 from skvision._images.limits import ImageRefused
 
@@ -11,7 +12,7 @@ from skvision._images.limits import ImageRefused
 MAX_PIXELS_AT_ONCE = 8_000_000
 _BAND = 1_000_000
 
-_WHITE_IS_ZERO = (262, 0)  # TIFF's tag PhotometricInterpretation
+_WHITE_IS_ZERO = 0  # value of TIFF's tag PhotometricInterpretation
 _LARGEST = 65535  # of integers with more than 8 bits
 
 
@@ -90,14 +91,14 @@ def converter(image, value_range):
         )
     white = 1 if image.mode == "F" else _LARGEST
     low, high = (0, white) if value_range is None else value_range
-    tag, white_is_zero = _WHITE_IS_ZERO
+    tags = getattr(image, "tag_v2", {})
     return Converter(
         low=low,
         high=high,
         is_clipped=value_range is not None,
         # Pillow inverts such TIFFs itself only up to 8 bits.
         is_inverted=image.mode.startswith("I;16")
-        and getattr(image, "tag_v2", {}).get(tag) == white_is_zero,
+        and tags.get(Base.PhotometricInterpretation) == _WHITE_IS_ZERO,
         transparency=_transparency(image, rawmode),
         white=white if is_deep else 255 if has_deep_colours else None,
     )

@@ -36,21 +36,22 @@ def preview_files(folder, prefix, save_format, n):
     FileExistsError
         If one of the files already exists.
     """
-    if save_format not in _FORMATS:
+    if save_format not in list(_FORMATS):
         raise ValueError(
             f"save_format must be one of {sorted(_FORMATS)}. Got {save_format!r}."
         )
-    if os.path.basename(prefix) != prefix:
+    if not isinstance(prefix, str) or os.path.basename(prefix) != prefix:
         raise ValueError(
             "save_prefix must be the beginning of a file name, without a folder: pass "
             f"that as save_to_dir. Got {prefix!r}."
         )
-    if not os.fspath(folder):
+    folder = expand_path(folder, "save_to_dir")
+    if not folder:
         raise ValueError(
             "save_to_dir must be a folder. Got an empty string; '.' is the current "
             "folder, and None saves nothing."
         )
-    folder = Path(expand_path(folder, "save_to_dir"))
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{prefix}_{i:04d}.{save_format}" for i in range(n)]
     for path in paths:

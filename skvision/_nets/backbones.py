@@ -83,11 +83,7 @@ def loaded_network(backbone, weights, digest, image_size):
     network = build_network(backbone, image_size)
     if weights is None:
         _set_random_weights(network)
-    elif (
-        backbone.kind == "keras"
-        and isinstance(weights, str)
-        and (weights == "imagenet")
-    ):
+    elif backbone.kind == "keras" and weights == "imagenet":
         _load_keras_weights(network, backbone)
     else:
         _load_arrays(network, backbone, weights)

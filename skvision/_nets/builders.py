@@ -19,6 +19,12 @@ from skvision._nets.layers import FLOAT, IMAGES, KerasLayers, square_root
 layers = keras.layers
 N_BLOCKS = 5
 
+POOLING_LAYERS = {
+    None: layers.Flatten,
+    "avg": layers.GlobalAveragePooling2D,
+    "max": layers.GlobalMaxPooling2D,
+}
+
 
 def _input(shape, name):
     return keras.Input(shape, name=name, **FLOAT)
@@ -110,7 +116,7 @@ def vgg16_base(dtype="float32"):
     return keras.Model(inputs, blocks, name="vgg16")
 
 
-def _to_centred_bgr(x):
+def to_centred_bgr(x):
     """Reverse the channels and subtract ImageNet's means, as `preprocess_input` does.
 
     A convolution does this, because models with an indexing operation cannot be loaded
@@ -135,13 +141,9 @@ def vgg16_top(shape, n_blocks, preprocessing, pooling, normalization, *, layer_f
     if n_blocks == N_BLOCKS and preprocessing == "rescale":
         x = layers.Rescaling(1 / 255, name="rescaling", **FLOAT)(x)
     elif n_blocks == N_BLOCKS:
-        x = _to_centred_bgr(x)
-    pool = {
-        None: layers.Flatten,
-        "avg": layers.GlobalAveragePooling2D,
-        "max": layers.GlobalMaxPooling2D,
-    }[pooling]
-    x = pool(name="features", **IMAGES)(_vgg16_blocks(x, n_blocks, layer_factory))
+        x = to_centred_bgr(x)
+    x = _vgg16_blocks(x, n_blocks, layer_factory)
+    x = POOLING_LAYERS[pooling](name="features", **IMAGES)(x)
     if normalization == "power":
         # Near zero, the gradient of the square root would be too large.
         x = layers.Rescaling(1, offset=1e-3, name="offset", **FLOAT)(x)

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+# Independent streams of random numbers, derived from one seed.
+INITIAL_WEIGHTS, SHUFFLE, DROPOUT, VIEWS = range(4)
+
 
 class Data(Protocol):
     """Samples that are read in batches.

@@ -7,20 +7,11 @@ from hashlib import blake2b
 
 import numpy as np
 
-from skvision._features.extraction import Extraction, rows_per_pass
+from skvision._features.extraction import FLIPS, Extraction, rows_per_pass
 from skvision._features.store import FeatureStore
 from skvision._images.random_transforms import describe_augmenter
+from skvision._training.data import VIEWS
 from skvision._training.image_data import ImageData
-
-VIEWS = 3  # random stream, in addition to those in `loop`
-
-# View name -> function from an image to the view.
-FLIPS = {
-    "plain": lambda image: image,
-    "mirrored": np.fliplr,
-    "upside down": np.flipud,
-    "turned": lambda image: image[::-1, ::-1],
-}
 
 
 @dataclass(frozen=True)

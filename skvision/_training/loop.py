@@ -10,6 +10,7 @@ from skvision._nets.backend import keras
 from skvision._nets.program_pool import acquire
 from skvision._nets.programs import prefetch
 from skvision._training.checkpoint import Checkpoint
+from skvision._training.data import DROPOUT, INITIAL_WEIGHTS, SHUFFLE
 from skvision._training.probabilities import evaluate
 from skvision._training.sklearn_callbacks import NoTasks
 from skvision._utils.interrupts import Interruptible, check_interrupt
@@ -17,9 +18,6 @@ from skvision._utils.parallel import chunks
 from skvision._utils.progress import EpochProgress
 from skvision._utils.warning import warn
 from skvision.exceptions import TrainingDivergedError
-
-# Independent streams of random numbers, derived from one seed.
-INITIAL_WEIGHTS, SHUFFLE, DROPOUT = range(3)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,13 @@ def has_content(path, content):
     return os.path.isfile(path) and Path(path).read_bytes() == content
 
 
+def write_if_different(path, content):
+    """Write a file atomically, unless it has this content."""
+    if not has_content(path, content):
+        with replacing(path, durable=False) as file:
+            file.write(content)
+
+
 def make_folder(path):
     """Create a folder and its parents, if they are missing."""
     try:

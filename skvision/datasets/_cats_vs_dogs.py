@@ -19,7 +19,7 @@ from skvision._utils.locks import locked
 from skvision._utils.progress import Progress
 from skvision.datasets._archive import open_archive, read_member
 from skvision.datasets._digits import get_data_home
-from skvision.datasets._folders import load_image_files
+from skvision.datasets._dogs_vs_cats import PARTS, load_parts
 
 URL = (
     "https://download.microsoft.com/download/3/E/1/"
@@ -30,7 +30,6 @@ SIZE = 824_887_076
 SHA256 = "b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9"
 
 _MEMBER = re.compile(r"PetImages/(Cat|Dog)/(0|[1-9][0-9]{0,8})\.jpg")
-_PARTS = ("train", "validation")
 _LEFT_OUT = "left_out.txt"
 
 # At a small size a JPEG is still read to its end, and in a third of the time.
@@ -125,7 +124,7 @@ def fetch_cats_vs_dogs(
     (2000, 800)
     """
     sizes = {"train": n_train, "validation": n_validation}
-    for part in _PARTS:
+    for part in PARTS:
         check_scalar(sizes[part], f"n_{part}", Integral, min_val=1)
     check_scalar(n_retries, "n_retries", Integral, min_val=0)
     check_scalar(delay, "delay", Real, min_val=0)
@@ -194,7 +193,7 @@ def _unpack(path, folder, sizes):
 
 def _places(folder, kind, sizes):
     """Yield the folder of each photo of a class, in the order of their numbers."""
-    for part in _PARTS:
+    for part in PARTS:
         place = os.path.join(folder, part, f"{kind.lower()}s")
         make_folder(place)
         yield from itertools.repeat(place, sizes[part])
@@ -238,12 +237,7 @@ def _too_few(kind, sizes):
 def _load(folder, sizes):
     """Load the arranged photos, after checking that none is missing."""
     try:
-        parts = {
-            part: load_image_files(
-                os.path.join(folder, part), categories=["cats", "dogs"]
-            )
-            for part in _PARTS
-        }
+        parts = load_parts(folder)
         with open(os.path.join(folder, _LEFT_OUT), encoding="utf-8") as file:
             left_out = file.read().split()
     except (ValueError, FileNotFoundError, NotADirectoryError) as error:

@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.utils import check_scalar
 
-from skvision._utils.files import expand_path, has_content, make_folder, replacing
+from skvision._utils.files import expand_path, make_folder, write_if_different
 from skvision.datasets._folders import make_bunch
 
 _TRAIN_FRACTION = 0.75
@@ -111,10 +111,7 @@ def load_digit_images(folder=None, *, subset="all", n_per_class=None, return_X_y
     for number in numbers:
         digit = str(digits.target[number])
         path = os.path.join(folder, digit, f"{digit}_{number:04d}.png")
-        content = _png(pixels[number])
-        if not has_content(path, content):
-            with replacing(path, durable=False) as file:
-                file.write(content)
+        write_if_different(path, _png(pixels[number]))
         groups[digit].append(path)
     bunch = make_bunch(groups, f"PNG files in {folder!r}", digits.DESCR)
     return (bunch.data, bunch.target) if return_X_y else bunch

@@ -19,7 +19,7 @@ from skvision.datasets._folders import load_image_files
 from skvision.datasets._walk import find_images, visible_entries
 
 _NAME = re.compile(r"(cat|dog)\.(0|[1-9][0-9]{0,8})\.jpg")
-_PARTS = ("train", "validation")
+PARTS = ("train", "validation")
 
 
 def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
@@ -94,14 +94,16 @@ def arrange_dogs_vs_cats(source, destination, n_train=1000, n_validation=400):
             make_folder(os.path.dirname(path))
             with replacing(path, durable=False) as file:
                 file.write(read(layout[parts]))
-    return Bunch(
-        **{
-            part: load_image_files(
-                os.path.join(destination, part), categories=["cats", "dogs"]
-            )
-            for part in _PARTS
-        }
-    )
+    return Bunch(**load_parts(destination))
+
+
+def load_parts(folder):
+    """Return the Bunches of the arranged images, by the name of the part."""
+    classes = ["cats", "dogs"]
+    return {
+        part: load_image_files(os.path.join(folder, part), categories=classes)
+        for part in PARTS
+    }
 
 
 @contextlib.contextmanager
@@ -195,7 +197,7 @@ def _check_destination(destination, layout, read):
     """Return the files of the layout that exist; raise if there are any others."""
     make_folder(destination)
     entries = visible_entries(destination, Counter())
-    folders = [n for n, is_folder in entries if is_folder and n in _PARTS]
+    folders = [n for n, is_folder in entries if is_folder and n in PARTS]
     unexpected = [os.path.join(destination, n) for n, _ in entries if n not in folders]
     present = {
         (folder, *name.split(os.sep))

@@ -17,11 +17,17 @@ _PAIRS = 2**12
 
 def exact_groups(digests):
     """Return the indices of each group of equal digests, skipping None."""
+    groups = _by_digest(digests)
+    return [np.array(group) for group in groups if len(group) > 1]
+
+
+def _by_digest(digests):
+    """Return the lists of indices with the same digest, skipping None."""
     groups = {}
     for i, digest in enumerate(digests):
         if digest is not None:
             groups.setdefault(digest, []).append(i)
-    return [np.array(group) for group in groups.values() if len(group) > 1]
+    return list(groups.values())
 
 
 def near_groups(digests, thumbnails, max_distance):
@@ -40,14 +46,11 @@ def near_groups(digests, thumbnails, max_distance):
     -------
     groups : list of ndarray of int
     """
-    members = {}
-    for i, digest in enumerate(digests):
-        if digest is not None:
-            members.setdefault(digest, []).append(i)
-    firsts = [group[0] for group in members.values()]
+    members = _by_digest(digests)
+    firsts = [group[0] for group in members]
     labels = _components([thumbnails[i] for i in firsts], max_distance)
     groups = {}
-    for label, group in zip(labels, members.values(), strict=True):
+    for label, group in zip(labels, members, strict=True):
         groups.setdefault(label, []).append(group)
     return [np.sort(np.concatenate(g)) for g in groups.values() if len(g) > 1]
 

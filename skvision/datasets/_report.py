@@ -197,7 +197,7 @@ class ImageCheckReport:
         problems : bool, default=False
             If True, draw the images with problems that can be read, with file names;
             images that are alike are neighbours. Otherwise draw random images of `X`,
-            one row per class.
+            one row per class, at most 30 classes.
         n_images : int, default=5
             Number of images per class or per problem.
         random_state : int, RandomState instance or None, default=0

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from skvision._utils.files import has_content, make_folder, replacing
+from skvision._utils.files import make_folder, write_if_different
 from skvision.datasets._digits import get_data_home
 from skvision.datasets._folders import make_bunch
 
@@ -217,6 +217,4 @@ def _alternating(groups, part):
 def _write(path, pixels):
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=95)
-    if not has_content(path, stream.getvalue()):
-        with replacing(path, durable=False) as file:
-            file.write(stream.getvalue())
+    write_if_different(path, stream.getvalue())

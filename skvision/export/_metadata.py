@@ -2,8 +2,6 @@
 
 import json
 
-import numpy as np
-
 from skvision._backbones.table import VGG16
 from skvision._backbones.weights import weights_digest
 from skvision._utils.persistence import versions
@@ -59,8 +57,3 @@ def _weights(network):
 def to_json(metadata):
     """Return metadata as text."""
     return json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
-
-
-def label_values(classes):
-    """Return the classes as an array of objects of str, or of int64."""
-    return np.array(classes.tolist(), object if are_strings(classes) else np.int64)

@@ -21,12 +21,6 @@ ops = keras.ops
 # Beginnings of the names of parts that `quantize` may quantize.
 BASE, NETWORK, HIDDEN = "base", "network", "hidden"
 
-_POOLING = {
-    None: layers.Flatten,
-    "avg": layers.GlobalAveragePooling2D,
-    "max": layers.GlobalMaxPooling2D,
-}
-
 
 def classifying_network(parts, *, required_by=None):
     """Return a Keras model from uint8 images to probabilities.
@@ -84,7 +78,7 @@ def _preprocessed(x, mode):
     if mode == "inside":
         return x
     if mode == "caffe":
-        return builders._to_centred_bgr(x)
+        return builders.to_centred_bgr(x)
     if mode == "tf":
         return layers.Rescaling(1 / 127.5, offset=-1, **FLOAT)(x)
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -144,7 +138,7 @@ def _mean(values):
 
 
 def _pooled(maps, pooling):
-    return _POOLING[pooling](**IMAGES)(maps)
+    return builders.POOLING_LAYERS[pooling](**IMAGES)(maps)
 
 
 def _normalized(x, normalization):

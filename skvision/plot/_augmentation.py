@@ -2,17 +2,21 @@
 
 import numpy as np
 
-from skvision._images.inputs import check_images
+from skvision._images.drawing import draw_image, image_names
+from skvision._images.inputs import single_image
 from skvision._images.resize import ImageSettings
 from skvision._utils.validation import check_image_size
-from skvision.plot._composites import having, names_inside
+from skvision.plot._composites import (
+    check_estimator,
+    having,
+    is_network,
+    names_inside,
+)
 from skvision.plot._shared import (
     check_matplotlib,
-    draw_image,
     grid_axes,
     read_for_display,
 )
-from skvision.plot._texts import image_names
 
 
 class AugmentationDisplay:
@@ -163,11 +167,7 @@ class AugmentationDisplay:
         (3, 40, 60, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_augmenter")
-        if not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
-            raise TypeError(
-                f"'augmenter' must be an ImageAugmenter. Got {augmenter!r} instead. "
-                "For a classifier that has one, use from_estimator."
-            )
+        _check_augmenter(augmenter)
         settings = image_size and ImageSettings(check_image_size(image_size))
         original, name = _read_image(image, settings)
         display = _transform(cls, augmenter, original, name, n_images, random_state)
@@ -192,10 +192,10 @@ class AugmentationDisplay:
 
         Parameters
         ----------
-        estimator : estimator with the parameters `augmenter` and `image_size`
-            For example a :class:`~skvision.ScratchCNNClassifier`, or a pipeline, search
-            or other composite estimator with one inside, fitted or not. Of a fitted
-            search, the best estimator is taken.
+        estimator : ScratchCNNClassifier, FineTunedVGGClassifier or composite estimator
+            A classifier with an `augmenter`, or a pipeline, search or other composite
+            estimator with one inside, fitted or not. Of a fitted search, the best
+            estimator is taken.
         image : str, os.PathLike, bytes, PIL.Image.Image or ndarray
             Path of the image, its encoded file, or its pixels: a Pillow image or a
             uint8 array of shape (height, width, 3) or (height, width).
@@ -220,7 +220,7 @@ class AugmentationDisplay:
         Raises
         ------
         TypeError
-            If `estimator` is not an estimator, but for example a class.
+            If `estimator` or its augmenter is something else, such as a class.
         ValueError
             If neither the estimator nor any inside it has an augmenter.
         ImageReadError
@@ -242,12 +242,8 @@ class AugmentationDisplay:
         (6, 28, 28, 3)
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
-        if not hasattr(estimator, "get_params") or isinstance(estimator, type):
-            raise TypeError(
-                "'estimator' must be an instance of an estimator, such as "
-                f"ScratchCNNClassifier(augmenter=...). Got {estimator!r} instead."
-            )
-        found = having(estimator, "augmenter")
+        check_estimator(estimator)
+        found = [part for part in having(estimator, "augmenter") if is_network(part)]
         if not found:
             raise ValueError(
                 f"There is no augmenter in {names_inside(estimator)}. Set the "
@@ -255,6 +251,7 @@ class AugmentationDisplay:
                 "FineTunedVGGClassifier to an ImageAugmenter, or use from_augmenter."
             )
         classifier = found[0]
+        _check_augmenter(classifier.augmenter)
         original, name = _read_image(image, classifier._image_settings())
         display = _transform(
             cls, classifier.augmenter, original, name, n_images, random_state
@@ -262,9 +259,19 @@ class AugmentationDisplay:
         return display.plot(ax=ax, n_cols=n_cols, im_kw=im_kw)
 
 
+def _check_augmenter(augmenter):
+    is_class = isinstance(augmenter, type)
+    if is_class or not (hasattr(augmenter, "draw") and hasattr(augmenter, "apply")):
+        raise TypeError(
+            "'augmenter' must be an ImageAugmenter, such as ImageAugmenter("
+            f"rotation_range=20). Got {augmenter!r} instead. For a classifier that has "
+            "one, use from_estimator."
+        )
+
+
 def _read_image(image, settings):
     """Return an image of shape (height, width, 3), uint8, and its file name if any."""
-    images = check_images([image], name="image")
+    images = single_image(image)
     name = None if images.path(0) is None else image_names(images)[0]
     if settings is None:
         return read_for_display(images, 0), name

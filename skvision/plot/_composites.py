@@ -6,9 +6,8 @@ import os
 import numpy as np
 from joblib import parallel_config
 from sklearn.base import is_regressor
-from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skvision._base_encoder import BaseImageEncoder
@@ -16,7 +15,8 @@ from skvision._base_encoder import BaseImageEncoder
 # Attributes that hold the estimators inside a composite one, the fitted ones first.
 _NESTED = (
     *("best_estimator_", "calibrated_classifiers_", "estimators_", "estimator_"),
-    "estimator",
+    *("transformers_", "estimator", "steps", "transformer_list", "transformers"),
+    "estimators",
 )
 
 
@@ -56,26 +56,22 @@ def having(estimator, attribute):
 
 def _parts(estimator):
     """Return the estimators directly inside a composite one, fitted if it is."""
-    if isinstance(estimator, Pipeline):
-        parts = [step for _, step in estimator.steps]
-    elif isinstance(estimator, FeatureUnion):
-        parts = [transformer for _, transformer in estimator.transformer_list]
-    elif isinstance(estimator, ColumnTransformer):
-        columns = getattr(estimator, "transformers_", estimator.transformers)
-        parts = [transformer for _, transformer, _ in columns]
-    else:
-        name = next((n for n in _NESTED if hasattr(estimator, n)), None)
-        parts = getattr(estimator, name) if name else []
-        parts = list(np.ravel(parts)) if isinstance(parts, np.ndarray) else parts
-        parts = parts if isinstance(parts, list) else [parts]
-        parts = [*parts, getattr(estimator, "final_estimator_", None)]
-    # The members of CalibratedClassifierCV are no estimators, but contain one.
-    parts = [p if hasattr(p, "get_params") else _inner(p) for p in parts]
+    name = next((n for n in _NESTED if hasattr(estimator, n)), None)
+    parts = getattr(estimator, name) if name else []
+    parts = list(np.ravel(parts)) if isinstance(parts, np.ndarray) else parts
+    parts = parts if isinstance(parts, (list, tuple)) else [parts]
+    parts = [_inner(part) for part in parts]
+    parts.append(getattr(estimator, "final_estimator_", None))
     return [part for part in parts if hasattr(part, "get_params")]
 
 
 def _inner(member):
-    return getattr(member, "estimator", None)
+    """Return the estimator in a member of a composite one."""
+    if isinstance(member, tuple):  # (name, estimator), perhaps with columns
+        return member[1]
+    # The members of CalibratedClassifierCV are no estimators, but contain one.
+    is_estimator = hasattr(member, "get_params")
+    return member if is_estimator else getattr(member, "estimator", None)
 
 
 def names_inside(estimator):
@@ -91,7 +87,7 @@ def predictors(estimator):
     threshold classifier or a calibration; several if a calibration fitted several.
     """
     if isinstance(estimator, Pipeline):
-        inner = [estimator.steps[-1][1]]
+        inner = _parts(estimator)[-1:]
     elif hasattr(estimator, "estimators_"):  # an ensemble of any kind
         return [estimator]
     elif isinstance(estimator, FrozenEstimator) or any(
@@ -104,8 +100,18 @@ def predictors(estimator):
     return [predictor for part in inner for predictor in predictors(part)]
 
 
+def check_estimator(estimator):
+    """Raise unless `estimator` is an instance of an estimator."""
+    if not hasattr(estimator, "get_params") or isinstance(estimator, type):
+        raise TypeError(
+            "'estimator' must be an instance of an estimator, such as "
+            f"ScratchCNNClassifier(). Got {estimator!r} instead."
+        )
+
+
 def check_fitted(estimator):
     """Raise unless `estimator` is fitted, and kept what it has fitted."""
+    check_estimator(estimator)
     check_is_fitted(estimator)
     for part in walk(estimator):
         if hasattr(part, "cv_results_") and not hasattr(part, "best_estimator_"):
@@ -119,7 +125,7 @@ def check_fitted(estimator):
 def check_predicts_classes(estimator, display):
     """Raise unless `estimator` is fitted and can predict classes."""
     check_fitted(estimator)
-    kind = type(predictors(estimator)[0]).__name__
+    kind = type([estimator, *predictors(estimator)][-1]).__name__
     if is_regressor(estimator):
         raise ValueError(
             f"{display} shows predicted classes, and {kind} is a regressor. Pass a "
@@ -162,6 +168,9 @@ class Tap:
         # Copying does not enter what is in the memo: no data of classifiers is copied.
         memo = {id(part): part for part in everything if not _parts(part)}
         memo |= {id(part): self._stub(part) for part in self.parts}
+        # Nor is what cannot be copied, such as a generator of splits in a search.
+        values = [v for part in everything for v in vars(part).values()]
+        memo |= {id(v): v for v in values if not _may_contain_estimators(v)}
         self.model = copy.deepcopy(estimator, memo)
 
     def _stub(self, part):
@@ -189,16 +198,31 @@ class Tap:
             return np.asarray(getattr(self.model, method)(X))
 
 
+def _may_contain_estimators(value):
+    containers = list, tuple, dict, np.ndarray
+    return isinstance(value, containers) or hasattr(value, "get_params")
+
+
 def same_images(X, other):
-    """Return whether two inputs are equal; images in lists only if identical."""
+    """Return whether two inputs are equal; images as objects only if identical."""
     if X is other:
         return True
-    if hasattr(X, "shape") and hasattr(other, "shape"):
-        return np.array_equal(np.asarray(X), np.asarray(other))
+    X, other = _items(X), _items(other)
+    if isinstance(X, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(X, other)
+    paths = (str, os.PathLike)
     return len(X) == len(other) and all(
-        a is b or (isinstance(a, (str, os.PathLike)) and a == b)
+        a is b or (isinstance(a, paths) and isinstance(b, paths) and a == b)
         for a, b in zip(X, other, strict=True)
     )
+
+
+def _items(X):
+    """Return an input as a list of objects, or as an array of pixels or text."""
+    if not hasattr(X, "shape"):
+        return X
+    values = np.asarray(X)
+    return values.ravel().tolist() if values.dtype == object else values
 
 
 def known_classes(estimator):

@@ -5,6 +5,7 @@ from numbers import Integral
 
 from sklearn.utils import check_scalar
 
+from skvision._images.drawing import PLAIN
 from skvision.plot._composites import (
     accepts_images,
     check_fitted,
@@ -104,7 +105,7 @@ class TrainingHistoryDisplay:
             self._plot_curves(ax, labels, line_kw)
             ax.set(xlabel="Epoch", ylabel=title)
             if self.title is not None:
-                ax.set_title(self.title, fontsize=9, parse_math=False)
+                ax.set_title(self.title, fontsize=9, **PLAIN)
             ax.legend()
         return self
 

@@ -1,5 +1,6 @@
 """Display of images and their predicted classes."""
 
+from skvision._images.drawing import class_line, draw_image, image_names
 from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     Tap,
@@ -17,11 +18,9 @@ from skvision.plot._ranking import (
 )
 from skvision.plot._shared import (
     check_matplotlib,
-    draw_image,
     grid_axes,
     read_for_display,
 )
-from skvision.plot._texts import class_line, image_names
 
 
 class ImagePredictionDisplay:

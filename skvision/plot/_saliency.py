@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_scalar
 
+from skvision._images.drawing import class_line, draw_image, image_names
 from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     check_predicts_classes,
@@ -14,11 +15,9 @@ from skvision.plot._composites import (
 from skvision.plot._ranking import class_names
 from skvision.plot._shared import (
     check_matplotlib,
-    draw_image,
     grid_axes,
     read_as_seen,
 )
-from skvision.plot._texts import class_line, image_names
 
 
 class SaliencyDisplay:
@@ -146,9 +145,11 @@ class SaliencyDisplay:
             lines = [class_line(self.labels[i], proba)]
             if np.max(saliency) == 0:
                 lines.append(("no region supports it", "", ""))
-            self.images_.append(draw_image(ax, image, im_kw, lines=lines, name=name))
-            extent = self.images_[-1].get_extent()
-            overlay = ax.imshow(saliency, extent=extent, vmin=0, vmax=1, **style)
+            drawn = draw_image(ax, image, im_kw, lines=lines, name=name)
+            self.images_.append(drawn)
+            place = {"extent": drawn.get_extent(), "origin": drawn.origin}
+            place |= {"aspect": ax.get_aspect()}
+            overlay = ax.imshow(saliency, **{"vmin": 0, "vmax": 1} | place | style)
             self.overlays_.append(overlay)
         self.figure_ = self.axes_[0].figure
         return self

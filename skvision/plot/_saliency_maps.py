@@ -54,6 +54,12 @@ class Explainer:
             self._networks = []
             _check_transformers(estimator, self._tap.parts)
         self._predicted = self._tap.call("predict", X).tolist()
+        if not self._tap.inputs:
+            raise ValueError(
+                "Saliency maps need a network that 'predict' runs, and it runs none of "
+                f"those in {names_inside(estimator)}. Pass the fitted estimator inside "
+                f"{type(estimator).__name__}."
+            )
         self.images = self._tap.inputs[0]
         self.image_settings = self._tap.parts[0]._image_settings()
         if not all(same_images(self.images, other) for other in self._tap.inputs):
@@ -98,7 +104,9 @@ class Explainer:
         """
         if not self._networks:
             return _normalized(self._ablation_cam(codes))
-        maps = [_grad_cam(n, check_images(self.images), codes) for n in self._networks]
+        labels = known_classes(self._tap.model)[codes].tolist()
+        images = check_images(self.images)
+        maps = [_grad_cam(network, images, labels) for network in self._networks]
         return _normalized(np.mean(maps, axis=0))
 
     def _ablation_cam(self, codes):
@@ -172,13 +180,20 @@ def _check_transformers(estimator, parts):
     )
 
 
-def _grad_cam(classifier, images, codes):
-    """Sum the feature maps of the last convolution, weighted by their mean gradient."""
+def _grad_cam(classifier, images, labels):
+    """Sum the feature maps of the last convolution, weighted by their mean gradient.
+
+    0 for a class that the classifier does not know, as in a fold without it.
+    """
     from skvision._nets import builders
 
     grad_cam = builders.grad_cam(classifier.model_)
     data = ImageData(images, classifier._image_settings(), None)
-    return [grad_cam(data.batch(np.array([i])), code) for i, code in enumerate(codes)]
+    codes = {label: code for code, label in enumerate(classifier.classes_.tolist())}
+    return [
+        grad_cam(data.batch(np.array([i])), codes.get(label, 0)) * (label in codes)
+        for i, label in enumerate(labels)
+    ]
 
 
 def _features(transformer, images):

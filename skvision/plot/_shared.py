@@ -8,7 +8,6 @@ from sklearn.utils import check_scalar
 
 from skvision._images.resize import ImageSettings
 from skvision._utils.optional import import_optional
-from skvision.plot._texts import set_texts
 
 # Maximum side, in pixels, of an image that is displayed in a grid.
 MAX_SIDE = 320
@@ -91,16 +90,3 @@ def _row_height(images):
     """Return the row height for images of width 1; a few tall ones get narrower."""
     heights = [image.shape[0] / image.shape[1] for image in images]
     return min(max(heights), max(1, np.median(heights)), 2)
-
-
-def draw_image(ax, image, im_kw, *, lines=(), name=None, **style):
-    """Draw an image without ticks or frame, and return it.
-
-    It is at the top of its axes, below the title. `lines`, `name` and `style` are those
-    of `set_texts`.
-    """
-    artist = ax.imshow(image, **(im_kw or {}))
-    ax.set(xticks=[], yticks=[], anchor="N")
-    ax.spines[:].set_visible(False)
-    set_texts(ax, lines, name, **style)
-    return artist

@@ -1,4 +1,4 @@
-"""Texts above and below images, shortened to fit."""
+"""Drawing an image, with texts above and below it that are shortened to fit."""
 
 import unicodedata
 from bisect import bisect_right
@@ -8,6 +8,8 @@ import numpy as np
 
 # Font sizes in points: of titles, of file names, and the factor in the narrowest axes.
 TITLE_SIZE, NAME_SIZE, _MIN_SCALE = 9, 7, 0.75
+# Names are no formulas, and not in the language of TeX.
+PLAIN = {"parse_math": False, "usetex": False}
 # Width of axes, in points, below which the fonts get smaller.
 _NARROW = 110
 
@@ -31,6 +33,21 @@ def class_line(label, proba=None, prefix=""):
     return prefix, str(label) or "''", f" ({proba:.2f})" if known else ""
 
 
+def draw_image(ax, image, im_kw, *, lines=(), name=None, **style):
+    """Draw an image without ticks or frame, and return it.
+
+    It is at the top of its axes, below the title. `lines`, `name` and `style` are those
+    of `set_texts`.
+    """
+    # Not as in rcParams, which may be set for other kinds of images.
+    style_of_photos = {"origin": "upper", "aspect": "equal"}
+    artist = ax.imshow(image, **style_of_photos | (im_kw or {}))
+    ax.set(xticks=[], yticks=[], anchor="N")
+    ax.spines[:].set_visible(False)
+    set_texts(ax, lines, name, **style)
+    return artist
+
+
 def set_texts(ax, lines, name, **style):
     """Set the title and the text below an image, shortened to the width of the axes.
 
@@ -51,18 +68,20 @@ def set_texts(ax, lines, name, **style):
     width = min(1.05 * position.width * figure_width, figure_width)
     width *= 72 / ax.figure.dpi
     scale = min(1, max(_MIN_SCALE, width / _NARROW))
-    # A dollar sign in a name does not start a formula.
-    style = {"fontsize": TITLE_SIZE * scale, "parse_math": False} | style
-    title = [_fitted(*line, width, TITLE_SIZE * scale) for line in lines]
+    style = {"fontsize": TITLE_SIZE * scale, **PLAIN} | style
+    title = [fitted(*line, width, TITLE_SIZE * scale) for line in lines]
     ax.set_title("\n".join(title), **style)
     if name is not None:
         size = NAME_SIZE * scale
-        text = _fitted("", str(name), "", width, size)
-        ax.set_xlabel(text, fontsize=size, color="dimgrey", parse_math=False)
+        text = fitted("", str(name), "", width, size)
+        ax.set_xlabel(text, fontsize=size, color="dimgrey", **PLAIN)
 
 
-def _fitted(prefix, name, suffix, width, size):
-    """Return a line in at most `width` points, without the middle of a longer name."""
+def fitted(prefix, name, suffix, width, size):
+    """Return a line in at most `width` points, without the middle of a longer name.
+
+    `size` is that of the font, in points.
+    """
     name = _printable(name)
 
     def line(n_left_out):
