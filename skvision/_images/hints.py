@@ -1,6 +1,12 @@
 """How to convert what is nearly an image, or an array of images."""
 
+import os
+import re
+
 import numpy as np
+from PIL import Image
+
+_IMAGES = (str, bytes, os.PathLike, Image.Image, np.ndarray)
 
 
 def array_hint(values, name, *, is_image=False):
@@ -10,10 +16,15 @@ def array_hint(values, name, *, is_image=False):
     """
     values = values[np.newaxis] if is_image else values
     shape = values.shape
-    if values.dtype.kind == "O" and values.ndim == 2:
-        return ": select the one column that holds the images"
+    if values.dtype.kind == "O":
+        return _object_hint(values)
     if values.dtype.kind == "S":
         return ": numpy cuts zeros off the end of bytes, so pass a list of bytes"
+    if values.ndim == 2 and values.dtype.kind in "iuf" and not is_image:
+        return (
+            ": if its rows are flattened images, reshape it to (n_samples, height, "
+            f"width); if it is a single grey image, pass {name}[np.newaxis]"
+        )
     if values.dtype == np.uint8:
         return _shape_hint(shape, name, "(1, 2, 0)" if is_image else "(0, 2, 3, 1)")
     if values.ndim not in (3, 4) or not values.size:
@@ -21,9 +32,21 @@ def array_hint(values, name, *, is_image=False):
     return _dtype_hint(values, name)
 
 
+def _object_hint(values):
+    if values.ndim == 2:
+        return ": select the one column that holds the images"
+    if values.ndim > 2:
+        return ": numpy has split the images into pixels, so pass a list of them"
+    if values.ndim == 0 and hasattr(values.item(), "__iter__"):
+        return ": collect the images or paths in a list"
+    return ""
+
+
 def _shape_hint(shape, name, axes):
     if len(shape) == 3 and shape[2] in (3, 4):
         return f", a single image: pass {name}[np.newaxis]"
+    if len(shape) == 5 and shape[0] == shape[1] == 1:
+        return f": pass {name}[0]"
     if len(shape) != 4:
         return ""
     if shape[1] in (1, 3):
@@ -61,6 +84,27 @@ def item_hint(item):
         return " (it is a missing value)"
     if hasattr(item, "read"):
         return " (pass what its method read() returns)"
+    if isinstance(item, (list, tuple)) and item and isinstance(item[0], _IMAGES):
+        return " (pass the images as X and their labels as y)"
     if isinstance(item, dict) and item:
         return f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
     return ""
+
+
+def path_hint(path):
+    """Return a hint for a path at which there is no file, or an empty string."""
+    if path.startswith("data:") or len(path) > 4096:
+        return " (if it is an encoded image, pass bytes: base64.b64decode(...))"
+    if re.match(r"[a-z][a-z0-9+.-]+://", path):
+        return " (it is a URL: download the file, and pass its path or its bytes)"
+    if path.startswith("~"):
+        return " ('~' is not expanded here: pass os.path.expanduser(...))"
+    if path != path.strip():
+        return " (there is white space at the start or end)"
+    return ""
+
+
+def shortened(path):
+    """Return the repr of a path; repr escapes what is unprintable."""
+    text = repr(path)
+    return text if len(text) <= 1000 else f"{text[:100]}...{text[-20:]}"

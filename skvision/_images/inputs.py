@@ -2,7 +2,9 @@
 
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import contextmanager
+from errno import ENAMETOOLONG, ENOENT
 from functools import partial
 from numbers import Real
 
@@ -10,9 +12,14 @@ import numpy as np
 from PIL import Image
 from sklearn.utils.validation import validate_data
 
-from skvision._images.decode import FORMATS, decode_image, image_to_pixels
+from skvision._images.decode import (
+    FORMATS,
+    NARROW,
+    decode_image,
+    image_to_pixels,
+)
 from skvision._images.files import file_digest, read_file
-from skvision._images.hints import array_hint, item_hint
+from skvision._images.hints import array_hint, item_hint, path_hint, shortened
 from skvision._images.limits import ImageRefused, check_bytes, check_limits
 from skvision._images.modes import converter
 from skvision._utils.files import content_digest
@@ -50,9 +57,9 @@ class Images:
         Name of the argument in messages.
     is_single : bool
         Whether the argument is the only image itself, and not a list of images.
-    dark : dict of int to (float, float)
-        Images of more than 8 bits that use little of their range: index -> largest
-        value, and the one that is white.
+    narrow : dict of int to (float, float, float)
+        Images of more than 8 bits that use little of their range: index -> smallest and
+        largest value, and the one that is white.
     """
 
     def __init__(self, items, name="X", *, is_single=False):
@@ -60,7 +67,7 @@ class Images:
         self.items = items
         self.name = name
         self.is_single = is_single
-        self.dark = {}
+        self.narrow = {}
         self._has_warned = False
 
     def __len__(self):
@@ -71,12 +78,12 @@ class Images:
         return self.items[i] if isinstance(self.items[i], str) else None
 
     def describe(self, i):
-        """Return how messages refer to image `i`; repr escapes what is unprintable."""
+        """Return how messages refer to image `i`."""
         item, position = self.items[i], self.name
         if not self.is_single:
             position += f"[{i}]"
         if isinstance(item, str):
-            return f"{item!r} ({position})"
+            return f"{shortened(item)} ({position})"
         if isinstance(item, bytes):
             return f"{position}, {len(item)} bytes"
         if isinstance(item, Image.Image):
@@ -104,42 +111,45 @@ class Images:
 
     def decode(self, i, data, settings):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        item, on_dark = self.items[i], partial(self._add_dark, i)
+        item, on_narrow = self.items[i], partial(self._add_narrow, i)
         with self._read_errors(i):
             if isinstance(item, np.ndarray):
                 image = Image.fromarray(np.ascontiguousarray(item))
                 return image_to_pixels(image, settings)
             if isinstance(item, Image.Image) and data.startswith(DECODED):
-                return image_to_pixels(item, settings, on_dark)
-            return decode_image(data, settings, on_dark)
+                return image_to_pixels(item, settings, on_narrow)
+            return decode_image(data, settings, on_narrow)
 
     def read(self, i, settings):
         """Read and decode image `i`."""
         return self.decode(i, self.read_bytes(i), settings)
 
-    def warn_if_dark(self):
+    def warn_if_narrow(self):
         """Warn, once, of images of more than 8 bits that use little of their range.
 
         Such as 12 bits stored in 16. To be called by the thread of the user.
         """
-        if not self.dark or self._has_warned:
+        if not self.narrow or self._has_warned:
             return
         self._has_warned = True
-        i = min(self.dark)
-        largest, white = self.dark[i]
-        n = len(self.dark)
+        i = min(self.narrow)
+        low, high, white = self.narrow[i]
+        n = len(self.narrow)
         what = f" and {n - 1} other images have" if n > 1 else " has"
-        fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12, 14) if largest < 2**n]
-        suggested = fitting[0] if white > 1 else f"(0, {largest:g})"
+        fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12) if high < 2**n]
+        suggested = f"({low:g}, {high:g})"
+        if high < NARROW * white:
+            suggested = fitting[0] if white > 1 else f"(0, {high:g})"
         warn(
-            f"{self.describe(i)}{what} more than 8 bits, but the largest value is "
-            f"{largest:g}{' in the first' * (n > 1)}, where {white:g} is white. So it "
-            "is decoded as almost black. If the images are not dark, set the "
-            f"'value_range' parameter to (black, white), perhaps {suggested}."
+            f"{self.describe(i)}{what} more than 8 bits, but the values lie between "
+            f"{low:g} and {high:g}{' in the first' * (n > 1)}, where {white:g} is "
+            "white. So little contrast is left. Unless that is meant, set the "
+            f"'value_range' parameter to (black, white), perhaps {suggested}, the same "
+            "for all images."
         )
 
-    def _add_dark(self, i, largest, white):
-        self.dark[i] = largest, white
+    def _add_narrow(self, i, low, high, white):
+        self.narrow[i] = low, high, white
 
     @contextmanager
     def _read_errors(self, i):
@@ -147,7 +157,8 @@ class Images:
         try:
             yield
         except Exception as error:
-            message = f"Cannot read {self.describe(i)}: {_cause(error)}."
+            hint = "" if self.path(i) is None else _hint(error, self.path(i))
+            message = f"Cannot read {self.describe(i)}: {_cause(error)}{hint}."
             if not isinstance(error, ImageRefused):
                 message += f" {REMEDY}"
             raise ImageReadError(
@@ -174,10 +185,11 @@ def check_images(X, name="X"):
     ValueError
         If X is anything else; the message describes what was given.
     """
-    if isinstance(X, (list, tuple)):
-        if not X:
+    if _is_sequence(X):
+        if not len(X):
             raise _empty_error((0,), name)
-        items = [x[0] if _is_row(x) else x for x in X]
+        items = [X[i] for i in range(len(X))]
+        items = [x[0] if _is_row(x) else x for x in items]
         return Images(_check_items(items, name), name)
     values = _to_array(X, name)
     shape = values.shape
@@ -258,6 +270,20 @@ def _type(value):
     return type(value).__name__
 
 
+def _is_sequence(X):
+    """Return whether X is a list, or like one, and not an array.
+
+    From a sequence of Pillow images numpy would make an array of their pixels, not
+    upright and without transparency.
+    """
+    if isinstance(X, (list, tuple)):
+        return True
+    if isinstance(X, (str, bytes, bytearray, memoryview, Mapping)):
+        return False
+    is_array = hasattr(X, "__array__") or hasattr(X, "shape")
+    return not is_array and hasattr(X, "__len__") and hasattr(X, "__getitem__")
+
+
 def _is_row(x):
     """Return whether a list element is a row of a column of paths."""
     return isinstance(x, (list, tuple)) and len(x) == 1
@@ -266,6 +292,9 @@ def _is_row(x):
 def _to_array(X, name):
     """Return X as an ndarray; refuse what numpy would misinterpret."""
     if isinstance(X, (str, os.PathLike)):
+        if os.path.isdir(X):
+            lister = "skvision.datasets.list_images"
+            raise _input_error(X, f", a folder: pass {lister}({X!r})", name)
         raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]", name)
     if isinstance(X, (bytes, bytearray, Image.Image)):
         raise _input_error(X, f", a single image: wrap it in a list, [{name}]", name)
@@ -343,6 +372,11 @@ def _pillow_bytes(image):
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
     described = image.mode, image.size, orientation, palette, converter(image, None)
     return DECODED + repr(described).encode() + image.tobytes()
+
+
+def _hint(error, path):
+    is_missing = isinstance(error, OSError) and error.errno in (ENOENT, ENAMETOOLONG)
+    return path_hint(path) if is_missing else ""
 
 
 def _cause(error):

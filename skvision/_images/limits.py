@@ -5,6 +5,9 @@ ones, and are checked before a file is read or decoded.
 """
 
 import os
+from io import BytesIO
+
+from PIL import TiffImagePlugin
 
 MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
 MAX_PIXELS = "SKVISION_MAX_IMAGE_PIXELS"
@@ -18,7 +21,12 @@ _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
 # have about 10, and libtiff has the same limit for TIFFs that contain JPEGs.
 _MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+# A PNG of 100 MB in chunks of 8 kB is read in about 100,000 pieces.
+_MAX_READS = 900_000
+_MAX_STRIPS = 200_000
+_SAVE_AGAIN = ". If you trust it, open it in another program and save it again"
 # Tags of TIFF.
+_OFFSETS = 273, 324  # of strips, and of tiles
 _TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
 
 
@@ -111,34 +119,55 @@ def jpeg_coefficients(image, data):
     return 2 * image.size[0] * image.size[1] * sum(areas) // max(areas)
 
 
-def limit_scans(image):
-    """Make reading a JPEG end when it has too many scans.
+class BoundedFile:
+    """An image file in memory that raises when reading it takes too long.
 
-    The image has been opened by Pillow and not yet decoded. Scans are counted while it
-    is, as other data may follow the image: a phone's "motion photo" contains a film.
+    Pillow reads metadata in small pieces, and lists them. The scans of a JPEG are
+    counted while it is decoded, from `counts_scans` on, as other data may follow the
+    image: a phone's "motion photo" contains a film.
     """
-    if image.format in ("JPEG", "MPO"):
-        image.fp = _CountedScans(image.fp)
 
-
-class _CountedScans:
-    """A file that raises when too many scans have been read from it."""
-
-    def __init__(self, file):
-        self._file = file
-        self._n_scans, self._last = 0, b""
+    def __init__(self, data):
+        self._file = BytesIO(data)
+        self._n_reads, self._n_scans, self._last = 0, 0, b""
+        self.counts_scans = False
 
     def __getattr__(self, name):
         return getattr(self._file, name)
 
     def read(self, size=-1):
         data = self._file.read(size)
-        self._n_scans += (self._last + data).count(_START_OF_SCAN)
-        self._last = data[-1:]
+        self._n_reads += 1
+        if data.startswith(b"Exif\0\0"):  # Pillow copies all such segments before it
+            self._n_reads += _MAX_READS // 100
+        if self._n_reads > _MAX_READS:
+            raise ImageRefused(
+                f"it consists of more than {_MAX_READS / 3:,.0f} segments or blocks, "
+                f"each of which takes time and memory{_SAVE_AGAIN}"
+            )
+        if self.counts_scans:
+            self._n_scans += (self._last + data).count(_START_OF_SCAN)
+            self._last = data[-1:]
         if self._n_scans > _MAX_SCANS:
             raise ImageRefused(
                 f"it has more than {_MAX_SCANS} scans, each of which takes time for "
-                "the whole image. A usual JPEG has about 10 at most. If you trust it, "
-                "open it in another program and save it again"
+                f"the whole image. A usual JPEG has about 10 at most{_SAVE_AGAIN}"
             )
         return data
+
+
+class BoundedTiff(TiffImagePlugin.TiffImageFile):
+    """A TIFF that is not opened if it has too many strips or tiles.
+
+    Pillow lists those of an uncompressed image when it opens it.
+    """
+
+    def _setup(self):
+        # Not from `tag_v2` itself, which would make an object of each number.
+        tags = getattr(self.tag_v2, "_tagdata", {})
+        if max(len(tags.get(tag, b"")) for tag in _OFFSETS) > 8 * _MAX_STRIPS:
+            raise ImageRefused(
+                f"it has more than {_MAX_STRIPS} strips or tiles, each of which takes "
+                f"time and memory{_SAVE_AGAIN}"
+            )
+        super()._setup()

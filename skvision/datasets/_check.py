@@ -73,7 +73,7 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     duplicate                      An image of the same class has the same content.
     near-duplicate                 An image of the same class looks nearly the same.
     bit depth                      An image of more than 8 bits uses less than a
-                                   sixteenth of its range, and is decoded nearly black.
+                                   sixteenth of its range: little contrast is left.
     small, large                   A side has fewer than 32 pixels, or the image more
                                    than 64 megapixels.
     aspect ratio                   One side is more than 4 times as long as the other.

@@ -44,9 +44,9 @@ def look_at(images, i):
         error.__context__ = None
         return Look({kind: cause}, error=error.with_traceback(None))
     problems = _size_problems(*_size(images.items[i], data))
-    if i in images.dark:
-        largest, white = images.dark[i]
-        detail = f"the largest value is {largest:g} where {white:g} is white"
+    if i in images.narrow:
+        low, high, white = images.narrow[i]
+        detail = f"values from {low:g} to {high:g} where {white:g} is white"
         problems["bit depth"] = detail
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     return Look(problems, content_digest(data), grey)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_scalar
 
+from skvision._images.hints import shortened
 from skvision._utils.optional import import_optional
 from skvision.datasets._duplicates import exact_groups
 from skvision.datasets._report_plot import plot_problems, plot_samples
@@ -22,7 +23,7 @@ PROBLEMS = {
     "near-duplicate in other class": "nearly the same in several classes",
     "duplicate": "same content within a class",
     "near-duplicate": "nearly the same within a class",
-    "bit depth": "little of the type's range is used, so it is decoded nearly black",
+    "bit depth": "little of the type's range is used, so that little contrast is left",
     "small": "very few pixels",
     "large": "very many pixels, slow to decode",
     "aspect ratio": "very long or tall, distorted if stretched to a square",
@@ -77,7 +78,7 @@ class Part:
     def file_name(self, i):
         """Return how the report refers to image `i`."""
         path = self.path(i)
-        return f"{self.name}[{i}]" if path is None else repr(path)
+        return f"{self.name}[{i}]" if path is None else shortened(path)
 
 
 class Finding(NamedTuple):
