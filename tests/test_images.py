@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 import pytest
 from _optional import pd, pl
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps, ImageSequence
 from scipy import sparse
 
 import skvision
@@ -348,6 +348,13 @@ def test_file_truncated_near_its_end_never_gives_a_partial_image(kind):
     assert n_errors > 30
 
 
+def test_setting_of_pillow_that_accepts_truncated_images_is_refused(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    for X in (JPEG, JPEG[:-200]):
+        with pytest.raises(ValueError, match=r"LOAD_TRUNCATED_IMAGES.*it to False"):
+            skvision.read_image(X)
+
+
 def test_flipped_bits_in_a_png_raise():
     for position in range(8, len(PNG) - 12, 31):
         with pytest.raises((OSError, SyntaxError, ValueError), match=r"."):
@@ -556,6 +563,19 @@ def test_mpo_is_read_as_its_first_image():
         append_images=[Image.new("RGB", (64, 64), "blue")],
     )
     np.testing.assert_allclose(pixels(data)[0, 0], (255, 0, 0), atol=3)
+
+
+def test_frames_of_a_pillow_image_must_be_copies():
+    stack = [Image.new("L", (8, 8), 60 * i) for i in range(3)]
+    data = encode(stack[0], "TIFF", save_all=True, append_images=stack[1:])
+    frames = [*ImageSequence.Iterator(Image.open(BytesIO(data)))]
+    with pytest.raises(ValueError, match=r"X\[0\] and X\[1\] are the same.*copies"):
+        check_images(frames)
+    images = check_images(
+        [frame.copy() for frame in ImageSequence.Iterator(Image.open(BytesIO(data)))]
+    )
+    found = [images.read(i, ImageSettings(None))[0, 0, 0] for i in range(3)]
+    assert found == [0, 60, 120]
 
 
 @pytest.mark.parametrize("format", ["AVIF"])

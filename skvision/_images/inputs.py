@@ -308,7 +308,18 @@ def _to_array(X, name):
 
 
 def _check_items(items, name):
-    return [_check_item(f"{name}[{i}]", item, name) for i, item in enumerate(items)]
+    items = [_check_item(f"{name}[{i}]", item, name) for i, item in enumerate(items)]
+    later_frames = {}
+    for i, item in enumerate(items):
+        if isinstance(item, Image.Image) and item.tell() > 0:
+            first = later_frames.setdefault(id(item), i)
+            if first < i:
+                raise ValueError(
+                    f"{name}[{first}] and {name}[{i}] are the same Pillow image, which "
+                    "has several frames but is at only one of them. Pass copies, as in "
+                    "[frame.copy() for frame in PIL.ImageSequence.Iterator(image)]."
+                )
+    return items
 
 
 def _check_item(position, item, name):

@@ -7,7 +7,7 @@ ones, and are checked before a file is read or decoded.
 import os
 from io import BytesIO
 
-from PIL import TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin
 
 MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
 MAX_PIXELS = "SKVISION_MAX_IMAGE_PIXELS"
@@ -35,9 +35,16 @@ class ImageRefused(ValueError):
 
 
 def check_limits():
-    """Raise a ValueError unless both environment variables are whole numbers."""
+    """Raise a ValueError unless the limits are numbers, and Pillow is strict."""
     for name in _DEFAULTS:
         limit(name)
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ValueError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True, which your program or a "
+            "library that it imports has set. Images with missing or damaged parts "
+            "would be read without an error, but not in worker processes. Set it to "
+            "False; skvision.datasets.check_image_files finds such images."
+        )
 
 
 def limit(name):
