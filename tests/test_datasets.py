@@ -358,8 +358,24 @@ class TestLoadImageFiles:
 
     def test_class_without_images(self, tmp_path):
         touch(tmp_path, "cat/a.jpg", "dog/a.psd")
-        with pytest.raises(ValueError, match=r"No images.*dog.*\.jpg.*categories="):
+        with pytest.raises(
+            ValueError, match=r"No images.*dog.*\.jpg.*categories="
+        ) as e:
             load_image_files(tmp_path)
+        assert "passed over: extension '.psd': 1." in str(e.value)
+        shutil.rmtree(tmp_path / "dog")
+        (tmp_path / "dog").symlink_to("cat")
+        with pytest.raises(ValueError, match="over: links to folders listed elsewhere"):
+            load_image_files(tmp_path)
+
+    def test_classes_below_a_single_folder(self, tmp_path):
+        touch(tmp_path, "data/cat/a.jpg", "data/dog/b.jpg", "data/labels.csv")
+        with pytest.raises(ValueError, match=r"single folder, 'data'.*load '.*data';"):
+            load_image_files(tmp_path)
+        bunch = load_image_files(tmp_path, categories=["data"])
+        assert bunch.target.tolist() == ["data", "data"]
+        touch(tmp_path, "data/c.jpg")
+        assert load_image_files(tmp_path).target_names == ["data"]
 
     @pytest.mark.parametrize(
         "names",

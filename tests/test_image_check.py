@@ -351,6 +351,11 @@ def test_missing_libraries(pixels, monkeypatch, library, method):
         ({"X_val": "photo.jpg"}, r"X_val is of type str, a single path: wrap it"),
         ({"y": ["a"]}, "y has 1 label, but X has 3 images"),
         ({"y": np.zeros((3, 2))}, r"y must have shape \(n_images,\).*\(3, 2\)"),
+        (
+            {"y": [["a"], ["a", "b"], []]},
+            r"one class.*y\[0\] is of type list",
+        ),
+        ({"y": [np.ones(2), np.ones(3), 1]}, r"y\[0\] is of type ndarray"),
         ({"y_val": ["a"]}, "y_val was given without X_val"),
         (
             {"X_val": ["a.jpg"], "y_val": []},

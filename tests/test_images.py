@@ -21,6 +21,7 @@ import pytest
 from _optional import pd, pl
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 from scipy import sparse
+from sklearn.utils import Bunch
 
 import skvision
 from skvision._images import decode, limits, modes
@@ -1220,6 +1221,8 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         (np.array([b"a"]), "cuts zeros off the end of bytes, so pass a list of bytes"),
         ([["a"], ["b", "c"]], r"X\[1\] is of type list, not an image"),
         ([("a", 0)], "X.0. is of type tuple.*the images as X and their labels as y"),
+        ((np.array(["a"], object), ["x"]), "pass data and target as two arguments"),
+        (Bunch(data=["a"], target=[0]), r"load_image_files: pass X\.data"),
         (np.array([PICTURE], object), "dtype object: numpy has split the images into"),
         (np.zeros((9, 64)), "reshape it to .*single grey image, pass X.np.newaxis"),
         ([PICTURE[np.newaxis]], r"uint8: pass X\[0\]\[0\]"),

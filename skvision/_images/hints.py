@@ -17,7 +17,7 @@ def array_hint(values, name, *, is_image=False):
     values = values[np.newaxis] if is_image else values
     shape = values.shape
     if values.dtype.kind == "O":
-        return _object_hint(values)
+        return _object_hint(values, name, is_image)
     if values.dtype.kind == "S":
         return ": numpy cuts zeros off the end of bytes, so pass a list of bytes"
     if values.ndim == 2 and values.dtype.kind in "iuf" and not is_image:
@@ -32,11 +32,15 @@ def array_hint(values, name, *, is_image=False):
     return _dtype_hint(values, name)
 
 
-def _object_hint(values):
+def _object_hint(values, name, is_image):
+    if values.ndim == 2 and is_image:
+        return ": pass data and target as two arguments"
     if values.ndim == 2:
         return ": select the one column that holds the images"
     if values.ndim > 2:
         return ": numpy has split the images into pixels, so pass a list of them"
+    if values.ndim == 0 and hasattr(values.item(), "target"):
+        return f", as of load_image_files: pass {name}.data"
     if values.ndim == 0 and hasattr(values.item(), "__iter__"):
         return ": collect the images or paths in a list"
     return ""

@@ -156,11 +156,18 @@ def _labels(y, name):
             f"{name} must have shape (n_images,), one class per image; got shape "
             f"{labels.shape}."
         )
-    return [_plain_label(label) for label in labels.tolist()]
+    return [_plain_label(label, name, i) for i, label in enumerate(labels.tolist())]
 
 
-def _plain_label(label):
+def _plain_label(label, name, i):
     """Return a label as a Python object, and None if it is missing."""
+    try:
+        hash(label)
+    except TypeError:
+        raise ValueError(
+            f"{name} must have one class per image, as str, int or bool; {name}[{i}] "
+            f"is of type {type(label).__name__}."
+        ) from None
     # Comparing pandas.NA gives NA, and NaN differs from itself.
     if label is None or type(label).__name__ == "NAType" or label != label:
         return None
