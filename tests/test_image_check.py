@@ -206,6 +206,25 @@ def test_sizes(tmp_path):
     assert "large.jpg': 8001 x 8000 pixels" in str(report)
 
 
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "PNG", "WEBP", "MPO"])
+def test_several_frames(format):
+    files = []
+    for others in ([], [scene(1), scene(2)]):
+        stream = BytesIO()
+        scene(0).save(stream, format, save_all=True, append_images=others)
+        files.append(stream.getvalue())
+    found = problems(check_image_files(files, max_hash_distance=None))
+    assert found == ({} if format == "MPO" else {"several frames": [1]})
+
+
+def test_progress(scenes, capsys):
+    check_image_files(scenes[:2], X_val=scenes[2:5], verbose=1)
+    assert "checking: 100%" in (text := capsys.readouterr().err)
+    assert "5/5" in text
+    check_image_files(scenes[:2])
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("names", "names_val", "expected"),
     [

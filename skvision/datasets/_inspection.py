@@ -43,7 +43,7 @@ def look_at(images, i):
         # The frames of a traceback would keep the content of the file.
         error.__context__ = None
         return Look({kind: cause}, error=error.with_traceback(None))
-    problems = _size_problems(*_size(images.items[i], data))
+    problems = _problems(images.items[i], data)
     if i in images.narrow:
         low, high, white = images.narrow[i]
         detail = f"values from {low:g} to {high:g} where {white:g} is white"
@@ -60,14 +60,26 @@ def _cause(error):
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
-def _size(item, data):
-    """Return width and height of an image that can be read."""
+def _problems(item, data):
+    """Return what the header of an image tells, which can be read."""
     if isinstance(item, np.ndarray):
-        return item.shape[1::-1]
+        return _size_problems(*item.shape[1::-1])
     if isinstance(item, Image.Image):
-        return item.size
+        return _size_problems(*item.size)
     with open_image(data) as image:
-        return image.size
+        problems = _size_problems(*image.size)
+        if _has_more_frames(image):
+            problems["several frames"] = ""
+    return problems
+
+
+def _has_more_frames(image):
+    if image.format in ("JPEG", "MPO"):  # phones add depth maps, for example
+        return False
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:  # as for `decode_image`; what follows the first frame is damaged
+        return True
 
 
 def _size_problems(width, height):

@@ -27,6 +27,7 @@ PROBLEMS = {
     "small": "very few pixels",
     "large": "very many pixels, slow to decode",
     "aspect ratio": "very long or tall, distorted if stretched to a square",
+    "several frames": "only the first frame or page of the file is read",
     "missing label": "the label is None or NaN",
     "class spelling": "differs from another class only in its spelling",
     "one class": "a classifier needs at least two",
