@@ -958,6 +958,17 @@ def test_limit_on_the_exif_segments_of_a_jpeg():
         skvision.read_image(many)
 
 
+def test_raw_file_of_a_camera_is_not_read_as_its_thumbnail():
+    """DNG and NEF are TIFFs, in whose subdirectories is the photo."""
+    sub_directories = [(330, 4, 8)]
+    for extra in ([(254, 4, 1)], [(254, 4, 0), *sub_directories]):
+        skvision.read_image(tiff(np.zeros(64, np.uint8), extra=extra))
+    data = tiff(np.zeros(64, np.uint8), extra=[(254, 4, 1), *sub_directories])
+    for X in (data, Image.open(BytesIO(data))):
+        with pytest.raises(ImageReadError, match="raw file of a camera"):
+            skvision.read_image(X)
+
+
 @pytest.mark.parametrize("tag", [273, 324])
 def test_limit_on_the_strips_of_a_tiff(tag, monkeypatch):
     values = np.zeros(64, np.uint8)

@@ -27,6 +27,7 @@ _MAX_STRIPS = 200_000
 _SAVE_AGAIN = ". If you trust it, open it in another program and save it again"
 # Tags of TIFF.
 _OFFSETS = 273, 324  # of strips, and of tiles
+_SUBFILE_TYPE, _SUB_DIRECTORIES = 254, 330  # 1 in the first: of reduced resolution
 _TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
 
 
@@ -164,12 +165,17 @@ class BoundedFile:
 
 
 class BoundedTiff(TiffImagePlugin.TiffImageFile):
-    """A TIFF that is not opened if it has too many strips or tiles.
+    """A TIFF that is not opened if it has too many strips or tiles, or is no photo.
 
     Pillow lists those of an uncompressed image when it opens it.
     """
 
     def _setup(self):
+        if self.tag_v2.get(_SUBFILE_TYPE, 0) & 1 and _SUB_DIRECTORIES in self.tag_v2:
+            raise ImageRefused(
+                "it is a raw file of a camera, of which Pillow reads only a thumbnail. "
+                "Convert it with a program for such files"
+            )
         # Not from `tag_v2` itself, which would make an object of each number.
         tags = getattr(self.tag_v2, "_tagdata", {})
         if max(len(tags.get(tag, b"")) for tag in _OFFSETS) > 8 * _MAX_STRIPS:
