@@ -79,6 +79,8 @@ def check_image_files(
     near-duplicate                 An image of the same class looks nearly the same.
     bit depth                      An image of more than 8 bits uses less than a
                                    sixteenth of its range: little contrast is left.
+    blank                          All pixels have the same colour, at 32 x 32 pixels:
+                                   perhaps the photo failed, or all is transparent.
     small, large                   A side has fewer than 32 pixels, or the image more
                                    than 64 megapixels.
     aspect ratio                   One side is more than 4 times as long as the other.

@@ -48,6 +48,8 @@ def look_at(images, i):
         low, high, white = images.narrow[i]
         detail = f"values from {low:g} to {high:g} where {white:g} is white"
         problems["bit depth"] = detail
+    if (pixels == pixels[0, 0]).all():
+        problems["blank"] = f"RGB {tuple(pixels[0, 0].tolist())}"
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     return Look(problems, content_digest(data), grey)
 

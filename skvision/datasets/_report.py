@@ -24,6 +24,7 @@ PROBLEMS = {
     "duplicate": "same content within a class",
     "near-duplicate": "nearly the same within a class",
     "bit depth": "little of the type's range is used, so that little contrast is left",
+    "blank": "a single colour, when reduced to 32 x 32 pixels",
     "small": "very few pixels",
     "large": "very many pixels, slow to decode",
     "aspect ratio": "very long or tall, distorted if stretched to a square",
