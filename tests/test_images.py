@@ -294,6 +294,13 @@ def test_eps_does_not_start_ghostscript(tmp_path, monkeypatch):
         read(put(tmp_path, OTHER["eps"]))
 
 
+def test_error_quotes_the_start_of_what_is_no_image():
+    with pytest.raises(ImageReadError, match=r"it starts with b'<!DOCTYPE html><'\. "):
+        skvision.read_image(OTHER["html"])
+    with pytest.raises(ImageReadError, match="JPEG: it is empty"):
+        skvision.read_image(b"")
+
+
 def heic():
     pillow_heif = pytest.importorskip("pillow_heif", reason="reads HEIC")
     buffer = BytesIO()

@@ -106,7 +106,10 @@ def open_image(data):
             continue  # another format, as for `PIL.Image.open`
         file.counts_scans = image.format in ("JPEG", "MPO")
         return image
-    raise UnidentifiedImageError("it is not a complete image in a supported format")
+    start = f"it starts with {bytes(data[:16])}" if data else "it is empty"
+    raise UnidentifiedImageError(
+        f"it is not a complete image in a supported format, such as JPEG: {start}"
+    )
 
 
 def image_to_pixels(image, settings, on_narrow=None, extent=None):

@@ -146,7 +146,7 @@ class ImageCheckReport:
     1          5
     <BLANKLINE>
     unreadable (1): cannot be read
-        'digits/0/0_0036.png': it is not a complete image in a supported format
+        'digits/0/0_0036.png': it is not ... JPEG: it starts with b'not an image'
     small (9): very few pixels
         'digits/0/0_0000.png': 8 x 8 pixels
         ...
