@@ -358,11 +358,9 @@ class TestLoadImageFiles:
 
     def test_class_without_images(self, tmp_path):
         touch(tmp_path, "cat/a.jpg", "dog/a.psd")
-        with pytest.raises(
-            ValueError, match=r"No images.*dog.*\.jpg.*categories="
-        ) as e:
+        match = r"No images.*dog.*\.jpg.*over: extension '\.psd': 1\..*categories="
+        with pytest.raises(ValueError, match=match):
             load_image_files(tmp_path)
-        assert "passed over: extension '.psd': 1." in str(e.value)
         shutil.rmtree(tmp_path / "dog")
         (tmp_path / "dog").symlink_to("cat")
         with pytest.raises(ValueError, match="over: links to folders listed elsewhere"):

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections import deque
 from itertools import pairwise
 from pathlib import Path
 
@@ -1044,7 +1045,7 @@ class TestSaliencyDisplay:
         encoded = [Path(path).read_bytes() for path in paths[:2]]
         array = np.empty(2, dtype=object)
         array[:] = pillow
-        for X in (pillow, encoded, array):
+        for X in (pillow, encoded, array, deque(pillow)):
             display = SaliencyDisplay.from_estimator(model, X)
             assert_allclose(display.saliencies, expected.saliencies, atol=1e-5)
             assert names(display) == ["image 0", "image 1"]

@@ -185,7 +185,7 @@ def check_images(X, name="X"):
     ValueError
         If X is anything else; the message describes what was given.
     """
-    if _is_sequence(X):
+    if is_sequence(X):
         if not len(X):
             raise _empty_error((0,), name)
         items = [X[i] for i in range(len(X))]
@@ -270,7 +270,7 @@ def _type(value):
     return type(value).__name__
 
 
-def _is_sequence(X):
+def is_sequence(X):
     """Return whether X is a list, or like one, and not an array.
 
     From a sequence of Pillow images numpy would make an array of their pixels, not
