@@ -1062,7 +1062,6 @@ def test_invalid_file_name(name):
         ("https://example.org/a.jpg", "it is a URL: download the file"),
         ("s3://bucket/a.jpg", "it is a URL"),
         ("~/a.jpg", "'~' is not expanded here"),
-        ("a.jpg\n", "white space at the start or end"),
         ("data:image/png;base64,iVBO", "pass bytes: base64.b64decode"),
         ("iVBO" * 10_000, "pass bytes: base64.b64decode"),
     ],
@@ -1072,6 +1071,28 @@ def test_hint_for_what_is_no_path(path, hint):
         read(path)
     assert info.value.path == path
     assert len(str(info.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        ("a.jpg", "a.jpg\n"),
+        ("a.JPG", "a.jpg"),
+        ("a.jpg", "a.JPG"),
+        ("cats/a.jpg", "cats\\a.jpg"),
+        ("e\u0301.jpg", "\xe9.jpg"),
+        ("\xe9.jpg", "e\u0301.jpg"),
+    ],
+)
+def test_hint_at_a_similar_path(tmp_path, monkeypatch, name, given):
+    monkeypatch.chdir(tmp_path)
+    Path("cats").mkdir()
+    Path(name).touch()
+    if os.path.exists(given):
+        pytest.skip("this file system ignores the difference")
+    match = re.escape(f"No such file or directory (but {ascii(name)} exists)")
+    with pytest.raises(ImageReadError, match=match):
+        read(given)
 
 
 def test_symbolic_link_to_a_file(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 
 import numpy as np
 from PIL import Image
@@ -103,9 +104,21 @@ def path_hint(path):
         return " (it is a URL: download the file, and pass its path or its bytes)"
     if path.startswith("~"):
         return " ('~' is not expanded here: pass os.path.expanduser(...))"
-    if path != path.strip():
-        return " (there is white space at the start or end)"
-    return ""
+    existing = [other for other in _similar(path) if os.path.exists(other)]
+    return f" (but {ascii(existing[0])} exists)" if existing else ""
+
+
+def _similar(path):
+    """Return paths that people, tables or systems may write instead."""
+    root, extension = os.path.splitext(path)
+    others = (
+        path.strip(),
+        path.replace("\\", "/"),
+        root + extension.lower(),
+        root + extension.upper(),
+        *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")),
+    )
+    return [other for other in others if other != path]
 
 
 def shortened(path):
