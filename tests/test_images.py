@@ -1090,9 +1090,11 @@ def test_hint_at_a_similar_path(tmp_path, monkeypatch, name, given):
     Path(name).touch()
     if os.path.exists(given):
         pytest.skip("this file system ignores the difference")
-    match = re.escape(f"No such file or directory (but {ascii(name)} exists)")
+    match = re.escape(f"No such file or directory (but {name!a} exists)")
     with pytest.raises(ImageReadError, match=match):
         read(given)
+    report = skvision.datasets.check_image_files([given])
+    assert report.findings[0].detail.endswith(f"(but {name!a} exists)")
 
 
 def test_symbolic_link_to_a_file(tmp_path):

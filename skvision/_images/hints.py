@@ -3,6 +3,7 @@
 import os
 import re
 import unicodedata
+from errno import ENAMETOOLONG, ENOENT
 
 import numpy as np
 from PIL import Image
@@ -96,8 +97,10 @@ def item_hint(item):
     return ""
 
 
-def path_hint(path):
-    """Return a hint for a path at which there is no file, or an empty string."""
+def path_hint(error, path):
+    """Return a hint if there is no file at a path, or an empty string."""
+    if path is None or getattr(error, "errno", None) not in (ENOENT, ENAMETOOLONG):
+        return ""
     if path.startswith("data:") or len(path) > 4096:
         return " (if it is an encoded image, pass bytes: base64.b64decode(...))"
     if re.match(r"[a-z][a-z0-9+.-]+://", path):
@@ -105,7 +108,7 @@ def path_hint(path):
     if path.startswith("~"):
         return " ('~' is not expanded here: pass os.path.expanduser(...))"
     existing = [other for other in _similar(path) if os.path.exists(other)]
-    return f" (but {ascii(existing[0])} exists)" if existing else ""
+    return f" (but {existing[0]!a} exists)" if existing else ""
 
 
 def _similar(path):

@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
-from errno import ENAMETOOLONG, ENOENT
 from functools import partial
 from numbers import Real
 
@@ -157,7 +156,7 @@ class Images:
         try:
             yield
         except Exception as error:
-            hint = "" if self.path(i) is None else _hint(error, self.path(i))
+            hint = path_hint(error, self.path(i))
             message = f"Cannot read {self.describe(i)}: {_cause(error)}{hint}."
             if not isinstance(error, ImageRefused):
                 message += f" {REMEDY}"
@@ -383,11 +382,6 @@ def _pillow_bytes(image):
     palette = image.getpalette("RGBA") if image.mode in ("P", "PA") else None
     described = image.mode, image.size, orientation, palette, converter(image, None)
     return DECODED + repr(described).encode() + image.tobytes()
-
-
-def _hint(error, path):
-    is_missing = isinstance(error, OSError) and error.errno in (ENOENT, ENAMETOOLONG)
-    return path_hint(path) if is_missing else ""
 
 
 def _cause(error):

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from skvision._images.decode import open_image
+from skvision._images.hints import path_hint
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision.exceptions import ImageReadError
@@ -59,7 +60,8 @@ def _cause(error):
     cause = error.__cause__ or error.__context__
     if cause is None:
         return str(error)
-    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    text = str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    return text + path_hint(cause, error.path)
 
 
 def _problems(item, data):
