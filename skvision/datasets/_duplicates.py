@@ -41,8 +41,9 @@ def near_groups(digests, thumbnails, max_distance):
     groups : list of ndarray of int
     """
     members = {}
-    for i, digest in enumerate(digests):
-        if digest is not None:
+    for i, (digest, thumbnail) in enumerate(zip(digests, thumbnails, strict=True)):
+        # Blank images have equal hashes, and look like no other.
+        if digest is not None and thumbnail.min() < thumbnail.max():
             members.setdefault(digest, []).append(i)
     firsts = [group[0] for group in members.values()]
     labels = _components([thumbnails[i] for i in firsts], max_distance)
