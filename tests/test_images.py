@@ -915,6 +915,14 @@ def test_limit_counts_what_several_scans_of_a_jpeg_need(monkeypatch):
         skvision.read_image(progressive, image_size=(40, 40))
 
 
+def test_limit_counts_what_the_tiles_of_a_jpeg_2000_need():
+    image = Image.new("L", (600, 600))
+    few, many = (encode(image, "JPEG2000", tile_size=(n, n)) for n in (200, 4))
+    assert skvision.read_image(few, image_size=(9, 9)).shape == (9, 9, 3)
+    with pytest.raises(ImageReadError, match=r"600 pixels as JPEG2000 .* \d{3} MB"):
+        skvision.read_image(many, image_size=(9, 9))
+
+
 @pytest.mark.parametrize("format", ["JPEG", "MPO"])
 def test_limit_on_the_scans_of_a_jpeg(format):
     image = Image.fromarray(photo(40, 30))

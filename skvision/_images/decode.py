@@ -14,7 +14,7 @@ from skvision._images.limits import (
     BoundedTiff,
     ImageRefused,
     check_memory,
-    jpeg_coefficients,
+    extra_memory,
 )
 from skvision._images.modes import (
     MAX_PIXELS_AT_ONCE,
@@ -79,11 +79,11 @@ def decode_image(data, settings, on_narrow=None):
         # load() ignores the last checksum and a missing end marker.
         open_image(data).verify()
     with open_image(data) as image:
-        size, coefficients = image.size, jpeg_coefficients(image, data)
+        size, extra = image.size, extra_memory(image, data)
         side, drafted = settings.reduced_side(), None
         if side is not None:
             drafted = image.draft(None, (side, side))
-        check_memory(image, size, len(data), coefficients)
+        check_memory(image, size, len(data), extra)
         # Reduced sizes are rounded up: the image may end within the last pixel.
         extent = drafted[1][2:] if drafted else image.size
         return image_to_pixels(image, settings, on_narrow, extent)

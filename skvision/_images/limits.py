@@ -5,6 +5,8 @@ ones, and are checked before a file is read or decoded.
 """
 
 import os
+import re
+import struct
 from io import BytesIO
 
 from PIL import ImageFile, TiffImagePlugin
@@ -17,6 +19,7 @@ _DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
 # have copies of the image, and a progressive JPEG its coefficients.
 _PILLOW = 4
 _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
+_JPEG2000_TILE = 14_000  # for what the decoder keeps of each tile; measured
 # A scan takes time for all pixels, even if it has only a few bytes. Progressive JPEGs
 # have about 10, and libtiff has the same limit for TIFFs that contain JPEGs.
 _MAX_SCANS = 100
@@ -69,15 +72,14 @@ def check_bytes(n_bytes):
         )
 
 
-def check_memory(image, size, n_bytes, coefficients):
+def check_memory(image, size, n_bytes, extra):
     """Raise unless an image, opened by Pillow and not yet decoded, may be decoded.
 
     `size` is that in the file, `image.size` perhaps a reduced one at which a JPEG will
-    be decoded; `n_bytes` is the size of the file, and `coefficients` are the bytes from
-    `jpeg_coefficients`.
+    be decoded; `n_bytes` is the size of the file, and `extra` that from `extra_memory`.
     """
     width, height = image.size
-    needed = width * height * _DECODERS.get(image.format, _PILLOW) + coefficients
+    needed = width * height * _DECODERS.get(image.format, _PILLOW) + extra
     needed = max(needed, _PILLOW * _tile(image, width, height))
     if getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) != 1:
         needed *= 2  # Pillow turns TIFFs itself
@@ -109,13 +111,20 @@ def _tile(image, width, height):
     return max(int(a) * int(b) for a, b in (tile, strip))
 
 
-def jpeg_coefficients(image, data):
-    """Return the bytes of a JPEG's coefficients, which several scans need at once.
+def extra_memory(image, data):
+    """Return the bytes that decoding takes, beyond those for pixels.
 
-    The image has been opened, and nothing more.
+    For the coefficients of a JPEG of several scans, and the tiles of a JPEG 2000. The
+    image has been opened, and nothing more.
     """
-    if image.format not in ("JPEG", "MPO"):
-        return 0
+    if image.format in ("JPEG", "MPO"):
+        return _jpeg_coefficients(image, data)
+    if image.format == "JPEG2000":
+        return _JPEG2000_TILE * _n_tiles(image, data)
+    return 0
+
+
+def _jpeg_coefficients(image, data):
     # Pillow stops reading after the header of the first scan: a marker, its length, the
     # number of components in this scan, two bytes for each, and three more.
     n = len(image.layer)
@@ -125,6 +134,16 @@ def jpeg_coefficients(image, data):
         return 0
     areas = [h * v for _, h, v, _ in image.layer]
     return 2 * image.size[0] * image.size[1] * sum(areas) // max(areas)
+
+
+def _n_tiles(image, data):
+    """Return the largest number of tiles in a header of a JPEG 2000 codestream."""
+    most, (width, height) = 1, image.size
+    for match in re.finditer(b"\xff\x4f\xff\x51", data):
+        tile = data[match.end() + 20 : match.end() + 28]
+        if len(tile) == 8 and 0 not in (sides := struct.unpack(">II", tile)):
+            most = max(most, -(-width // sides[0]) * -(-height // sides[1]))
+    return most
 
 
 class BoundedFile:
