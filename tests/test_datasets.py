@@ -214,7 +214,7 @@ class TestLoadImageFiles:
         system = [
             *("@eaDir/a.jpg", "#recycle", "$RECYCLE.BIN", "System Volume Information"),
             *("lost+found", ".Trash-1000", "__MACOSX", "#snapshot", "@Recycle"),
-            *("@Recently-Snapshot", ".@__thumb", "$Recycle.Bin"),
+            *("@Recently-Snapshot", ".@__thumb", "$Recycle.Bin", "LOST.DIR"),
         ]
         for name in system:
             touch(tmp_path, f"{name}/a.jpg", f"cat/{name}/a.jpg", f"cat/b/{name}/a.jpg")
