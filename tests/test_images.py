@@ -792,6 +792,12 @@ def test_warning_of_values_far_from_black(values, is_narrow):
             images.warn_if_narrow()
 
 
+def test_warning_of_deep_colours_does_not_suggest_a_range():
+    dark = png(1, 1, 16, 2, b"\0" + big_endian(1000, 2000, 3000))
+    with pytest.warns(SkvisionWarning, match="convert the images to 8 bits with"):
+        skvision.read_image(dark)
+
+
 # Images in memory are read as files are
 
 

@@ -8,6 +8,8 @@ from errno import ENAMETOOLONG, ENOENT
 import numpy as np
 from PIL import Image
 
+from skvision._images.decode import NARROW
+
 _IMAGES = (str, bytes, os.PathLike, Image.Image, np.ndarray)
 
 
@@ -122,6 +124,23 @@ def _similar(path):
         *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")),
     )
     return [other for other in others if other != path]
+
+
+def range_hint(low, high, white):
+    """Return what to do with images of more than 8 bits that use a part of them."""
+    if white == 255:
+        return (
+            "convert the images to 8 bits with another program: of 16 bits for each "
+            "colour Pillow decodes the upper 8"
+        )
+    suggested = f"({low:g}, {high:g})"
+    if high < NARROW * white:
+        fitting = [2**n - 1 for n in (8, 10, 12) if high < 2**n]
+        suggested = f"(0, {fitting[0] if white > 1 else high:g})"
+    return (
+        f"set the 'value_range' parameter to (black, white), perhaps {suggested}, the "
+        "same for all images"
+    )
 
 
 def shortened(path):

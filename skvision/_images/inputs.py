@@ -13,12 +13,17 @@ from sklearn.utils.validation import validate_data
 
 from skvision._images.decode import (
     FORMATS,
-    NARROW,
     decode_image,
     image_to_pixels,
 )
 from skvision._images.files import file_digest, read_file
-from skvision._images.hints import array_hint, item_hint, path_hint, shortened
+from skvision._images.hints import (
+    array_hint,
+    item_hint,
+    path_hint,
+    range_hint,
+    shortened,
+)
 from skvision._images.limits import ImageRefused, check_bytes, check_limits
 from skvision._images.modes import converter
 from skvision._utils.files import content_digest
@@ -135,16 +140,11 @@ class Images:
         low, high, white = self.narrow[i]
         n = len(self.narrow)
         what = f" and {n - 1} other images have" if n > 1 else " has"
-        fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12) if high < 2**n]
-        suggested = f"({low:g}, {high:g})"
-        if high < NARROW * white:
-            suggested = fitting[0] if white > 1 else f"(0, {high:g})"
         warn(
             f"{self.describe(i)}{what} more than 8 bits, but the values lie between "
             f"{low:g} and {high:g}{' in the first' * (n > 1)}, where {white:g} is "
-            "white. So little contrast is left. Unless that is meant, set the "
-            f"'value_range' parameter to (black, white), perhaps {suggested}, the same "
-            "for all images."
+            "white. So little contrast is left. Unless that is meant, "
+            f"{range_hint(low, high, white)}."
         )
 
     def _add_narrow(self, i, low, high, white):
