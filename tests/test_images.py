@@ -361,6 +361,7 @@ def test_setting_of_pillow_that_accepts_truncated_images_is_refused(monkeypatch)
     for X in (JPEG, JPEG[:-200]):
         with pytest.raises(ValueError, match=r"LOAD_TRUNCATED_IMAGES.*it to False"):
             skvision.read_image(X)
+    check_images(PICTURE[np.newaxis])  # nothing to decode
 
 
 def test_flipped_bits_in_a_png_raise():

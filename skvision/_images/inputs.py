@@ -24,7 +24,12 @@ from skvision._images.hints import (
     range_hint,
     shortened,
 )
-from skvision._images.limits import ImageRefused, check_bytes, check_limits
+from skvision._images.limits import (
+    ImageRefused,
+    check_bytes,
+    check_limits,
+    check_pillow,
+)
 from skvision._images.modes import converter
 from skvision._utils.files import content_digest
 from skvision._utils.warning import warn
@@ -68,6 +73,8 @@ class Images:
 
     def __init__(self, items, name="X", *, is_single=False):
         check_limits()
+        if not isinstance(items, np.ndarray):
+            check_pillow()
         self.items = items
         self.name = name
         self.is_single = is_single

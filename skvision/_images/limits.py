@@ -39,9 +39,13 @@ class ImageRefused(ValueError):
 
 
 def check_limits():
-    """Raise a ValueError unless the limits are numbers, and Pillow is strict."""
+    """Raise a ValueError unless both environment variables are whole numbers."""
     for name in _DEFAULTS:
         limit(name)
+
+
+def check_pillow():
+    """Raise a ValueError if Pillow would decode images of which parts are missing."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise ValueError(
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True, which your program or a "
