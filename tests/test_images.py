@@ -1247,6 +1247,7 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
     [
         ("a.jpg", r"type str, a single path: wrap it in a list, \['a.jpg'\]"),
         (Path("a.jpg"), "a single path: wrap it in a list"),
+        ("iVBO" * 999, r"list, \['(iVBO)+iVB\.\.\..{20}\]\. X must be"),
         (b"a.jpg", r"a single image: wrap it in a list, \[X\]"),
         (Image.new("P", (4, 4)), r"a single image: wrap it in a list, \[X\]"),
         (None, "X is of type NoneType"),

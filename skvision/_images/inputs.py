@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
@@ -17,13 +16,16 @@ from skvision._images.decode import (
     image_to_pixels,
 )
 from skvision._images.files import file_digest, read_file
-from skvision._images.hints import (
-    array_hint,
-    item_hint,
-    path_hint,
-    range_hint,
-    shortened,
+from skvision._images.forms import (
+    check_item,
+    check_items,
+    empty_error,
+    input_error,
+    is_row,
+    is_sequence,
+    to_array,
 )
+from skvision._images.hints import array_hint, path_hint, range_hint, shortened
 from skvision._images.limits import (
     ImageRefused,
     check_bytes,
@@ -34,14 +36,6 @@ from skvision._images.modes import converter
 from skvision._utils.files import content_digest
 from skvision._utils.warning import warn
 from skvision.exceptions import ImageReadError
-
-ACCEPTED = (
-    "must be paths of images (str or os.PathLike) of shape (n_samples,) or "
-    "(n_samples, 1); or a uint8 array of RGB images of shape (n_samples, height, "
-    "width, 3), or of grey ones of shape (n_samples, height, width); or a list of "
-    "images of any size: bytes of encoded files, Pillow images, or uint8 arrays of "
-    "shape (height, width, 3) or (height, width)."
-)
 
 REMEDY = (
     "skvision.datasets.check_image_files lists all images that cannot be read: correct "
@@ -193,28 +187,28 @@ def check_images(X, name="X"):
     """
     if is_sequence(X):
         if not len(X):
-            raise _empty_error((0,), name)
+            raise empty_error((0,), name)
         items = [X[i] for i in range(len(X))]
-        items = [x[0] if _is_row(x) else x for x in items]
-        return Images(_check_items(items, name), name)
-    values = _to_array(X, name)
+        items = [x[0] if is_row(x) else x for x in items]
+        return Images(check_items(items, name), name)
+    values = to_array(X, name)
     shape = values.shape
     if 0 in shape[:2]:
-        raise _empty_error(shape, name)
+        raise empty_error(shape, name)
     if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
-        return Images(_check_items(values.ravel(), name), name)
+        return Images(check_items(values.ravel(), name), name)
     if values.dtype == np.uint8 and values.size:
         is_single = values.ndim == 3 and shape[2] in (3, 4)
         if not is_single and (values.ndim == 3 or (shape[3:] == (3,))):
             return Images(values, name)
-    raise _input_error(
+    raise input_error(
         X, f", shape {shape} and dtype {values.dtype}{array_hint(values, name)}", name
     )
 
 
 def single_image(image, name="image"):
     """Check the form of one image, and return it as `Images`."""
-    return Images([_check_item(name, image, name)], name, is_single=True)
+    return Images([check_item(name, image, name)], name, is_single=True)
 
 
 def validate_images(estimator, X, *, reset, name="X"):
@@ -258,108 +252,6 @@ def image_tags(tags):
     tags.input_tags.three_d_array = True
     tags.input_tags.two_d_array = False
     return tags
-
-
-def _input_error(X, details, name):
-    return ValueError(f"{name} is of type {_type(X)}{details}. {name} {ACCEPTED}")
-
-
-def _empty_error(shape, name):
-    axis = shape.index(0)
-    return ValueError(
-        f"Found array with 0 {('sample', 'feature')[axis]}(s) (shape={shape}) while a "
-        f"minimum of 1 is required. {name} {ACCEPTED}"
-    )
-
-
-def _type(value):
-    return type(value).__name__
-
-
-def is_sequence(X):
-    """Return whether X is a list, or like one, and not an array.
-
-    From a sequence of Pillow images numpy would make an array of their pixels, not
-    upright and without transparency.
-    """
-    if isinstance(X, (list, tuple)):
-        return True
-    if isinstance(X, (str, bytes, bytearray, memoryview, Mapping)):
-        return False
-    is_array = hasattr(X, "__array__") or hasattr(X, "shape")
-    return not is_array and hasattr(X, "__len__") and hasattr(X, "__getitem__")
-
-
-def _is_row(x):
-    """Return whether a list element is a row of a column of paths."""
-    return isinstance(x, (list, tuple)) and len(x) == 1
-
-
-def _to_array(X, name):
-    """Return X as an ndarray; refuse what numpy would misinterpret."""
-    if isinstance(X, (str, os.PathLike)):
-        if os.path.isdir(X):
-            lister = "skvision.datasets.list_images"
-            raise _input_error(X, f", a folder: pass {lister}({X!r})", name)
-        raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]", name)
-    if isinstance(X, (bytes, bytearray, Image.Image)):
-        raise _input_error(X, f", a single image: wrap it in a list, [{name}]", name)
-    if hasattr(X, "nnz"):
-        raise _input_error(X, ", which is sparse: images are dense arrays", name)
-    try:
-        return np.asarray(X)
-    except Exception as error:
-        details = f", which is not a valid array ({error})"
-        raise _input_error(X, details, name) from None
-
-
-def _check_items(items, name):
-    items = [_check_item(f"{name}[{i}]", item, name) for i, item in enumerate(items)]
-    later_frames = {}
-    for i, item in enumerate(items):
-        if isinstance(item, Image.Image) and item.tell() > 0:
-            first = later_frames.setdefault(id(item), i)
-            if first < i:
-                raise ValueError(
-                    f"{name}[{first}] and {name}[{i}] are the same Pillow image, which "
-                    "has several frames but is at only one of them. Pass copies, as in "
-                    "[frame.copy() for frame in PIL.ImageSequence.Iterator(image)]."
-                )
-    return items
-
-
-def _check_item(position, item, name):
-    """Return an element of X as str, bytes, Pillow image or uint8 array."""
-    if isinstance(item, os.PathLike):
-        item = os.fsdecode(item)
-    if isinstance(item, str):
-        if not item:
-            raise ValueError(
-                f"{position} is an empty string, not the path of an image. Correct or "
-                "remove it."
-            )
-        return str.__str__(item)
-    if isinstance(item, (bytes, bytearray, memoryview)):
-        return bytes(item)
-    if isinstance(item, Image.Image):
-        return item
-    accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
-    if hasattr(item, "__array__") and np.ndim(item):
-        return _check_array(position, _to_array(item, position), accepted)
-    hint = item_hint(item)
-    raise ValueError(
-        f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
-    )
-
-
-def _check_array(position, array, accepted):
-    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if is_image and array.dtype == np.uint8 and array.size:
-        return array
-    raise ValueError(
-        f"{position} is an array of shape {array.shape} and dtype {array.dtype}"
-        f"{array_hint(array, position, is_image=True)}. {accepted}"
-    )
 
 
 def _pillow_bytes(image):

@@ -5,7 +5,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_scalar
 
-from skvision._images.inputs import check_images, is_sequence
+from skvision._images.forms import is_sequence
+from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     check_predicts_classes,
     known_classes,
