@@ -10,6 +10,7 @@ import struct
 from io import BytesIO
 
 from PIL import ImageFile, TiffImagePlugin
+from PIL.ExifTags import Base
 
 MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
 MAX_PIXELS = "SKVISION_MAX_IMAGE_PIXELS"
@@ -28,10 +29,6 @@ _START_OF_SCAN = b"\xff\xda"
 _MAX_READS = 900_000
 _MAX_STRIPS = 200_000
 _SAVE_AGAIN = ". If you trust it, open it in another program and save it again"
-# Tags of TIFF.
-_OFFSETS = 273, 324  # of strips, and of tiles
-_SUBFILE_TYPE, _SUB_DIRECTORIES = 254, 330  # 1 in the first: of reduced resolution
-_TILE_WIDTH, _TILE_LENGTH, _STRIP_LENGTH, _ORIENTATION = 322, 323, 278, 274
 
 
 class ImageRefused(ValueError):
@@ -85,7 +82,7 @@ def check_memory(image, size, n_bytes, extra):
     width, height = image.size
     needed = width * height * _DECODERS.get(image.format, _PILLOW) + extra
     needed = max(needed, _PILLOW * _tile(image, width, height))
-    if getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) != 1:
+    if getattr(image, "tag_v2", {}).get(Base.Orientation, 1) != 1:
         needed *= 2  # Pillow turns TIFFs itself
     needed += n_bytes
     n_pixels = -(-needed // _PILLOW)
@@ -110,8 +107,8 @@ def _how_to_raise(name, needed):
 def _tile(image, width, height):
     """Return the number of pixels in a tile or strip of a TIFF, or 0."""
     tags = getattr(image, "tag_v2", {})
-    tile = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
-    strip = width, min(tags.get(_STRIP_LENGTH, 0), height)
+    tile = tags.get(Base.TileWidth, 0), tags.get(Base.TileLength, 0)
+    strip = width, min(tags.get(Base.RowsPerStrip, 0), height)
     return max(int(a) * int(b) for a, b in (tile, strip))
 
 
@@ -194,14 +191,16 @@ class BoundedTiff(TiffImagePlugin.TiffImageFile):
     """
 
     def _setup(self):
-        if self.tag_v2.get(_SUBFILE_TYPE, 0) & 1 and _SUB_DIRECTORIES in self.tag_v2:
+        is_reduced = self.tag_v2.get(Base.NewSubfileType, 0) & 1
+        if is_reduced and Base.SubIFDs in self.tag_v2:
             raise ImageRefused(
                 "it is a raw file of a camera, of which Pillow reads only a thumbnail. "
                 "Convert it with a program for such files"
             )
         # Not from `tag_v2` itself, which would make an object of each number.
         tags = getattr(self.tag_v2, "_tagdata", {})
-        if max(len(tags.get(tag, b"")) for tag in _OFFSETS) > 8 * _MAX_STRIPS:
+        offsets = Base.StripOffsets, Base.TileOffsets
+        if max(len(tags.get(tag, b"")) for tag in offsets) > 8 * _MAX_STRIPS:
             raise ImageRefused(
                 f"it has more than {_MAX_STRIPS} strips or tiles, each of which takes "
                 f"time and memory{_SAVE_AGAIN}"
