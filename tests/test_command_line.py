@@ -157,8 +157,10 @@ def test_parts_and_classes_of_the_same_name(home, run, tmp_path):
     run("check", parts)
     assert "Not used" not in run.stderr
     shutil.move(parts / "validation", parts / "val")
+    assert f"\nX_val, {parts}/val: 20 images" in run("check", parts)
+    shutil.move(parts / "val", parts / "test")
     assert run("check", parts).startswith(f"{parts}/train: 40 images")
-    assert "Not used: the folders ['val']" in run.stderr
+    assert "Not used: the folders ['test']" in run.stderr
     for name in ("train", "bus"):  # two classes
         shutil.copytree(home / "data/train/3", tmp_path / "vehicles" / name)
     output = run("check", tmp_path / "vehicles", status=1)

@@ -214,7 +214,7 @@ class TestLoadImageFiles:
         system = [
             *("@eaDir/a.jpg", "#recycle", "$RECYCLE.BIN", "System Volume Information"),
             *("lost+found", ".Trash-1000", "__MACOSX", "#snapshot", "@Recycle"),
-            *("@Recently-Snapshot", ".@__thumb", "$Recycle.Bin"),
+            *("@Recently-Snapshot", ".@__thumb", "$Recycle.Bin", "LOST.DIR"),
         ]
         for name in system:
             touch(tmp_path, f"{name}/a.jpg", f"cat/{name}/a.jpg", f"cat/b/{name}/a.jpg")
@@ -358,8 +358,22 @@ class TestLoadImageFiles:
 
     def test_class_without_images(self, tmp_path):
         touch(tmp_path, "cat/a.jpg", "dog/a.psd")
-        with pytest.raises(ValueError, match=r"No images.*dog.*\.jpg.*categories="):
+        match = r"No images.*dog.*\.jpg.*over: extension '\.psd': 1\..*categories="
+        with pytest.raises(ValueError, match=match):
             load_image_files(tmp_path)
+        shutil.rmtree(tmp_path / "dog")
+        (tmp_path / "dog").symlink_to("cat")
+        with pytest.raises(ValueError, match="over: links to folders listed elsewhere"):
+            load_image_files(tmp_path)
+
+    def test_classes_below_a_single_folder(self, tmp_path):
+        touch(tmp_path, "data/cat/a.jpg", "data/dog/b.jpg", "data/labels.csv")
+        with pytest.raises(ValueError, match=r"single folder, 'data'.*load '.*data';"):
+            load_image_files(tmp_path)
+        bunch = load_image_files(tmp_path, categories=["data"])
+        assert bunch.target.tolist() == ["data", "data"]
+        touch(tmp_path, "data/c.jpg")
+        assert load_image_files(tmp_path).target_names == ["data"]
 
     @pytest.mark.parametrize(
         "names",

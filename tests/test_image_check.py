@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from skvision.datasets import check_image_files, load_image_files
+from skvision.datasets import _duplicates, check_image_files, load_image_files
 
 
 def problems(report):
@@ -128,11 +128,21 @@ def test_near_duplicates(scenes, change):
     assert check_image_files(scenes, max_hash_distance=None).findings == []
 
 
-def test_flat_images_are_not_near_duplicates(tmp_path):
-    paths = [tmp_path / f"{i}.png" for i in range(6)]
-    for i, path in enumerate(paths):
-        Image.new("RGB", (40, 40), (30 * i, 99, 99)).save(path)
-    assert check_image_files(paths).findings == []
+def test_blank_images_are_not_near_duplicates(tmp_path):
+    images = [Image.new("RGB", (40, 40), (30 * i, 99, 99)) for i in range(6)]
+    transparent = scene(0).convert("RGBA")
+    transparent.putalpha(0)
+    report = check_image_files([*images, transparent, scene(0)])
+    assert problems(report) == {"blank": [0, 1, 2, 3, 4, 5, 6]}
+    assert "X[1]: RGB (30, 99, 99)" in str(report)
+    assert report.findings[6].detail == "RGB (255, 255, 255)"
+
+
+def test_blank_images_are_not_compared(monkeypatch):
+    """Their hashes are equal, so that thousands would take minutes."""
+    monkeypatch.setattr(_duplicates, "_correlation", lambda *args: pytest.fail("slow"))
+    blank = [np.full((32, 32), i, np.uint8) for i in range(9)]
+    assert _duplicates.near_groups([*map(str, range(9))], blank, 8) == []
 
 
 def test_simple_drawings_of_different_things_are_not_near_duplicates():
@@ -194,17 +204,37 @@ def test_bit_depth_of_colours(tmp_path, factor, is_suspicious):
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b""))
     found = problems(check_image_files([path]))
-    assert found == ({"bit depth": [0]} if is_suspicious else {})
+    # Pillow reads the upper of two bytes.
+    assert found == ({"bit depth": [0], "blank": [0]} if is_suspicious else {})
 
 
 def test_sizes(tmp_path):
     sizes = {"small": (31, 40), "aspect ratio": (200, 49), "large": (8001, 8000)}
     paths = [tmp_path / f"{name}.jpg" for name in sizes]
     for path, size in zip(paths, sizes.values(), strict=True):
-        Image.new("L", size).save(path)
-    report = check_image_files(paths)
+        Image.linear_gradient("L").resize(size).save(path)
+    report = check_image_files(paths, max_hash_distance=None)
     assert problems(report) == {"small": [0], "aspect ratio": [1], "large": [2]}
     assert "large.jpg': 8001 x 8000 pixels" in str(report)
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "PNG", "WEBP", "MPO"])
+def test_several_frames(format):
+    files = []
+    for others in ([], [scene(1), scene(2)]):
+        stream = BytesIO()
+        scene(0).save(stream, format, save_all=True, append_images=others)
+        files.append(stream.getvalue())
+    found = problems(check_image_files(files, max_hash_distance=None))
+    assert found == ({} if format == "MPO" else {"several frames": [1]})
+
+
+def test_progress(scenes, capsys):
+    check_image_files(scenes[:2], X_val=scenes[2:5], verbose=1)
+    assert "checking: 100%" in (text := capsys.readouterr().err)
+    assert "5/5" in text
+    check_image_files(scenes[:2])
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -283,6 +313,7 @@ def test_lists_of_bytes_and_pillow_images(scenes):
         "near-duplicate": [0, 3],
         "duplicate": [1, 4],
         "bit depth": [6],
+        "blank": [7],
         "small": [7],
         "aspect ratio": [7],
     }
@@ -372,6 +403,11 @@ def test_missing_libraries(pixels, monkeypatch, library, method):
         ({"X_val": "photo.jpg"}, r"X_val is of type str, a single path: wrap it"),
         ({"y": ["a"]}, "y has 1 label, but X has 3 images"),
         ({"y": np.zeros((3, 2))}, r"y must have shape \(n_images,\).*\(3, 2\)"),
+        (
+            {"y": [["a"], ["a", "b"], []]},
+            r"one class.*y\[0\] is of type list",
+        ),
+        ({"y": [np.ones(2), np.ones(3), 1]}, r"y\[0\] is of type ndarray"),
         ({"y_val": ["a"]}, "y_val was given without X_val"),
         (
             {"X_val": ["a.jpg"], "y_val": []},

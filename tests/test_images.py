@@ -8,6 +8,8 @@ import struct
 import sys
 import threading
 import zlib
+from collections import UserList, deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -17,11 +19,12 @@ import numpy as np
 import PIL
 import pytest
 from _optional import pd, pl
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps, ImageSequence
 from scipy import sparse
+from sklearn.utils import Bunch
 
 import skvision
-from skvision._images import decode, modes
+from skvision._images import decode, limits, modes
 from skvision._images.inputs import check_images
 from skvision._images.resize import INTERPOLATIONS, PAD_COLOUR, ImageSettings
 from skvision._utils.parallel import map_ahead, n_threads
@@ -46,13 +49,14 @@ def encode(image, format, **options):
     return buffer.getvalue()
 
 
+def chunk(kind, data):
+    """Return a chunk of a PNG."""
+    crc = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
+
+
 def png(width, height, depth, colour, rows, *chunks):
     """Write a PNG according to the specification, for variants Pillow cannot write."""
-
-    def chunk(kind, data):
-        crc = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
-
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
@@ -290,6 +294,13 @@ def test_eps_does_not_start_ghostscript(tmp_path, monkeypatch):
         read(put(tmp_path, OTHER["eps"]))
 
 
+def test_error_quotes_the_start_of_what_is_no_image():
+    with pytest.raises(ImageReadError, match=r"it starts with b'<!DOCTYPE html><'\. "):
+        skvision.read_image(OTHER["html"])
+    with pytest.raises(ImageReadError, match="JPEG: it is empty"):
+        skvision.read_image(b"")
+
+
 def heic():
     pillow_heif = pytest.importorskip("pillow_heif", reason="reads HEIC")
     buffer = BytesIO()
@@ -343,6 +354,14 @@ def test_file_truncated_near_its_end_never_gives_a_partial_image(kind):
         else:
             np.testing.assert_array_equal(found, expected)
     assert n_errors > 30
+
+
+def test_setting_of_pillow_that_accepts_truncated_images_is_refused(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    for X in (JPEG, JPEG[:-200]):
+        with pytest.raises(ValueError, match=r"LOAD_TRUNCATED_IMAGES.*it to False"):
+            skvision.read_image(X)
+    check_images(PICTURE[np.newaxis])  # nothing to decode
 
 
 def test_flipped_bits_in_a_png_raise():
@@ -555,6 +574,19 @@ def test_mpo_is_read_as_its_first_image():
     np.testing.assert_allclose(pixels(data)[0, 0], (255, 0, 0), atol=3)
 
 
+def test_frames_of_a_pillow_image_must_be_copies():
+    stack = [Image.new("L", (8, 8), 60 * i) for i in range(3)]
+    data = encode(stack[0], "TIFF", save_all=True, append_images=stack[1:])
+    frames = [*ImageSequence.Iterator(Image.open(BytesIO(data)))]
+    with pytest.raises(ValueError, match=r"X\[0\] and X\[1\] are the same.*copies"):
+        check_images(frames)
+    images = check_images(
+        [frame.copy() for frame in ImageSequence.Iterator(Image.open(BytesIO(data)))]
+    )
+    found = [images.read(i, ImageSettings(None))[0, 0, 0] for i in range(3)]
+    assert found == [0, 60, 120]
+
+
 @pytest.mark.parametrize("format", ["AVIF"])
 def test_formats_of_newer_pillow(format):
     if format not in Image.SAVE:
@@ -738,18 +770,39 @@ def test_warning_names_the_first_dark_image(tmp_path, white, value, suggested):
     for i in reversed(range(5)):
         images.read(i, ImageSettings((2, 2)))
     with pytest.warns(SkvisionWarning, match=rf"1\.tif.* and 2 other .*{suggested}"):
-        images.warn_if_dark()
+        images.warn_if_narrow()
     images.read(1, ImageSettings((2, 2)))
-    images.warn_if_dark()  # only once
+    images.warn_if_narrow()  # only once
     with pytest.warns(SkvisionWarning, match="^image, .* bytes has more"):
         skvision.read_image(data[0])
     skvision.read_image(data[0], value_range=(0, 1))
 
 
+@pytest.mark.parametrize(
+    "values, is_narrow",
+    [([51241, 52181], True), ([61000, 61000], False), ([20000, 25000], False)],
+    ids=["thermal", "blank page", "enough"],
+)
+def test_warning_of_values_far_from_black(values, is_narrow):
+    for order in "<>":
+        images = check_images([tiff(np.uint16(values), order=order)])
+        images.read(0, ImageSettings((2, 2)))
+        assert bool(images.narrow) == is_narrow
+    if is_narrow:
+        with pytest.warns(SkvisionWarning, match=r"perhaps \(51241, 52181\), the same"):
+            images.warn_if_narrow()
+
+
+def test_warning_of_deep_colours_does_not_suggest_a_range():
+    dark = png(1, 1, 16, 2, b"\0" + big_endian(1000, 2000, 3000))
+    with pytest.warns(SkvisionWarning, match="convert the images to 8 bits with"):
+        skvision.read_image(dark)
+
+
 # Images in memory are read as files are
 
 
-@pytest.mark.filterwarnings("ignore:.*almost black:skvision.exceptions.SkvisionWarning")
+@pytest.mark.filterwarnings("ignore:.*contrast:skvision.exceptions.SkvisionWarning")
 def test_files_bytes_and_pillow_images_give_the_same_pixels(tmp_path):
     files = {
         **{f"exif {n}": oriented("JPEG", n, PICTURE) for n in range(1, 9)},
@@ -869,6 +922,14 @@ def test_limit_counts_what_several_scans_of_a_jpeg_need(monkeypatch):
         skvision.read_image(progressive, image_size=(40, 40))
 
 
+def test_limit_counts_what_the_tiles_of_a_jpeg_2000_need():
+    image = Image.new("L", (600, 600))
+    few, many = (encode(image, "JPEG2000", tile_size=(n, n)) for n in (200, 4))
+    assert skvision.read_image(few, image_size=(9, 9)).shape == (9, 9, 3)
+    with pytest.raises(ImageReadError, match=r"600 pixels as JPEG2000 .* \d{3} MB"):
+        skvision.read_image(many, image_size=(9, 9))
+
+
 @pytest.mark.parametrize("format", ["JPEG", "MPO"])
 def test_limit_on_the_scans_of_a_jpeg(format):
     image = Image.fromarray(photo(40, 30))
@@ -882,6 +943,62 @@ def test_limit_on_the_scans_of_a_jpeg(format):
     assert found.shape == expected.shape
     with pytest.raises(ImageReadError, match=r"more than 100 scans.*save it again"):
         skvision.read_image(many)
+
+
+def many_pieces(n):
+    """Return files whose metadata consist of `n` pieces, by format."""
+    gif, palette = COMPLETE["gif"], 3 * 256
+    yield "jpeg", JPEG[:2] + n * b"\xff\xe5\0\2" + JPEG[2:]
+    yield "jpeg padding", JPEG[:2] + n * b"\xff" + JPEG[2:]
+    yield "png", PNG[:33] + n * chunk(b"teXt", b"") + PNG[33:]
+    yield "png data", PNG[:33] + n * chunk(b"IDAT", b"") + PNG[33:]
+    start = 13 + palette
+    yield "gif", gif[:start] + b"!\xfe" + n * b"\1a" + b"\0" + gif[start:]
+    yield "gif blocks", gif[:start] + n * b"!\xfe\1a\0" + gif[start:]
+    yield "ppm", COMPLETE["ppm"][:3] + b"#" + n * b" " + b"\n" + COMPLETE["ppm"][3:]
+
+
+@pytest.mark.parametrize("kind", [name for name, _ in many_pieces(1)])
+def test_limit_on_the_pieces_of_a_file(kind, monkeypatch):
+    few, many = (dict(many_pieces(n))[kind] for n in (20, 1000))
+    expected = skvision.read_image(few)
+    assert expected.shape == PICTURE.shape
+    np.testing.assert_array_equal(skvision.read_image(many), expected)
+    monkeypatch.setattr(limits, "_MAX_READS", 900)
+    np.testing.assert_array_equal(skvision.read_image(few), expected)
+    with pytest.raises(ImageReadError, match=r"more than 300 segments.*save it again"):
+        skvision.read_image(many)
+
+
+def test_limit_on_the_exif_segments_of_a_jpeg():
+    """Pillow joins them, in a time that grows with the square of their number."""
+    few, many = (
+        JPEG[:2] + n * b"\xff\xe1\0\x09Exif\0\0\0" + JPEG[2:] for n in (9, 100)
+    )
+    assert skvision.read_image(few).shape == PICTURE.shape
+    with pytest.raises(ImageReadError, match="segments"):
+        skvision.read_image(many)
+
+
+def test_raw_file_of_a_camera_is_not_read_as_its_thumbnail():
+    """DNG and NEF are TIFFs, in whose subdirectories is the photo."""
+    sub_directories = [(330, 4, 8)]
+    for extra in ([(254, 4, 1)], [(254, 4, 0), *sub_directories]):
+        skvision.read_image(tiff(np.zeros(64, np.uint8), extra=extra))
+    data = tiff(np.zeros(64, np.uint8), extra=[(254, 4, 1), *sub_directories])
+    for X in (data, Image.open(BytesIO(data))):
+        with pytest.raises(ImageReadError, match="raw file of a camera"):
+            skvision.read_image(X)
+
+
+@pytest.mark.parametrize("tag", [273, 324])
+def test_limit_on_the_strips_of_a_tiff(tag, monkeypatch):
+    values = np.zeros(64, np.uint8)
+    data = tiff(values, extra=[(tag, 4, 8)] if tag == 324 else ())
+    skvision.read_image(data)
+    monkeypatch.setattr(limits, "_MAX_STRIPS", 0)
+    with pytest.raises(ImageReadError, match=r"more than 0 strips.*save it again"):
+        skvision.read_image(data)
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "L"])
@@ -952,6 +1069,47 @@ def test_invalid_file_name(name):
         read(name)
     assert info.value.path == name
     str(info.value).encode()
+
+
+@pytest.mark.parametrize(
+    "path, hint",
+    [
+        ("https://example.org/a.jpg", "it is a URL: download the file"),
+        ("s3://bucket/a.jpg", "it is a URL"),
+        ("~/a.jpg", "'~' is not expanded here"),
+        ("data:image/png;base64,iVBO", "pass bytes: base64.b64decode"),
+        ("iVBO" * 10_000, "pass bytes: base64.b64decode"),
+    ],
+)
+def test_hint_for_what_is_no_path(path, hint):
+    with pytest.raises(ImageReadError, match=re.escape(hint)) as info:
+        read(path)
+    assert info.value.path == path
+    assert len(str(info.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        ("a.jpg", "a.jpg\n"),
+        ("a.JPG", "a.jpg"),
+        ("a.jpg", "a.JPG"),
+        ("cats/a.jpg", "cats\\a.jpg"),
+        ("e\u0301.jpg", "\xe9.jpg"),
+        ("\xe9.jpg", "e\u0301.jpg"),
+    ],
+)
+def test_hint_at_a_similar_path(tmp_path, monkeypatch, name, given):
+    monkeypatch.chdir(tmp_path)
+    Path("cats").mkdir()
+    Path(name).touch()
+    if os.path.exists(given):
+        pytest.skip("this file system ignores the difference")
+    match = re.escape(f"No such file or directory (but {name!a} exists)")
+    with pytest.raises(ImageReadError, match=match):
+        read(given)
+    report = skvision.datasets.check_image_files([given])
+    assert report.findings[0].detail.endswith(f"(but {name!a} exists)")
 
 
 def test_symbolic_link_to_a_file(tmp_path):
@@ -1029,6 +1187,33 @@ def test_images_of_several_kinds_and_sizes_in_a_list(tmp_path):
     np.testing.assert_array_equal(small, PICTURE[:9, :7, :1].repeat(3, axis=2))
 
 
+class Column(Sequence):
+    """A sequence that is no list, as the columns of datasets in other libraries."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, i):
+        return self.items[i]
+
+
+@pytest.mark.parametrize("kind", [Column, deque, UserList, tuple])
+def test_sequence_of_images_is_read_as_a_list(tmp_path, kind):
+    """numpy would make an array of the pixels, which are not upright."""
+    turned = oriented("JPEG", 6, PICTURE)
+    path = put(tmp_path, turned)
+    expected = skvision.read_image(path)
+    for items in ([Image.open(BytesIO(turned))] * 2, [turned] * 2, [path] * 2):
+        images = check_images(kind(items))
+        assert len(images) == 2
+        np.testing.assert_array_equal(images.read(1, ImageSettings(None)), expected)
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        check_images(kind([]))
+
+
 def test_list_of_arrays_is_not_copied():
     X = [noise(60, 80, 3) for _ in range(40)]
     assert all(a is b for a, b in zip(check_images(X).items, X, strict=True))
@@ -1062,12 +1247,15 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
     [
         ("a.jpg", r"type str, a single path: wrap it in a list, \['a.jpg'\]"),
         (Path("a.jpg"), "a single path: wrap it in a list"),
+        ("iVBO" * 999, r"list, \['(iVBO)+iVB\.\.\..{20}\]\. X must be"),
         (b"a.jpg", r"a single image: wrap it in a list, \[X\]"),
         (Image.new("P", (4, 4)), r"a single image: wrap it in a list, \[X\]"),
         (None, "X is of type NoneType"),
         (3, "X is of type int"),
         ({"a": 1}, "X is of type dict"),
-        ((name for name in "ab"), "X is of type generator"),
+        ((name for name in "ab"), "X is of type generator.*object: collect the images"),
+        ({"a": 1}.values(), "X is of type dict_values.*object: collect the images"),
+        (os.curdir, r"a folder: pass skvision.datasets.list_images\('\.'\)"),
         (sparse.csr_matrix(np.eye(3)), "csr_matrix, which is sparse"),
         (sparse.coo_array(np.eye(3)), "coo_array, which is sparse"),
         ([], r"0 sample\(s\) \(shape=\(0,\)\) while a minimum of 1 is required\."),
@@ -1089,6 +1277,12 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         ),
         (np.array([b"a"]), "cuts zeros off the end of bytes, so pass a list of bytes"),
         ([["a"], ["b", "c"]], r"X\[1\] is of type list, not an image"),
+        ([("a", 0)], "X.0. is of type tuple.*the images as X and their labels as y"),
+        ((np.array(["a"], object), ["x"]), "pass data and target as two arguments"),
+        (Bunch(data=["a"], target=[0]), r"load_image_files: pass X\.data"),
+        (np.array([PICTURE], object), "dtype object: numpy has split the images into"),
+        (np.zeros((9, 64)), "reshape it to .*single grey image, pass X.np.newaxis"),
+        ([PICTURE[np.newaxis]], r"uint8: pass X\[0\]\[0\]"),
         (["a", ""], r"X\[1\] is an empty string"),
         (
             lambda: pd.Series(["a", None]),

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from collections import deque
 from copy import copy
 from itertools import pairwise
 from pathlib import Path
@@ -1063,7 +1064,7 @@ class TestSaliencyDisplay:
         arrays = np.empty(2, dtype=object)
         arrays[0], arrays[1] = stripes[0][:2]
         model = make_pipeline(FunctionTransformer(copy), model)
-        for X in (pillow, encoded, array, arrays):
+        for X in (pillow, encoded, array, arrays, deque(pillow)):
             display = SaliencyDisplay.from_estimator(model, X)
             assert_allclose(display.saliencies, expected.saliencies, atol=1e-5)
             assert names(display) == ["image 0", "image 1"]

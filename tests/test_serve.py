@@ -181,6 +181,18 @@ def test_limit_on_the_scans_of_a_jpeg(images):
     assert refused.value.status == 413
 
 
+def test_limit_on_the_segments_of_an_image(images, monkeypatch):
+    data = jpeg(60, 40)
+    metadata = {"network_image_size": SIZE} | STRETCH
+    few, many = (data[:2] + n * b"\xff\xe5\0\2" + data[2:] for n in (20, 400))
+    monkeypatch.setattr(images, "MAX_READS", 900)
+    found, _ = images.read_image(BytesIO(few), metadata)
+    np.testing.assert_array_equal(found, read_image(data, image_size=SIZE))
+    with pytest.raises(images.RefusedImage, match="more than 300 segments") as refused:
+        images.read_image(BytesIO(many), metadata)
+    assert refused.value.status == 413
+
+
 @pytest.mark.parametrize(
     "mode, size, settings, needed",
     [

@@ -24,6 +24,8 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 # have about 10.
 MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+# Pillow reads metadata in small pieces, and lists them. Photos have a few thousand.
+MAX_READS = 300_000
 
 # Above this, skvision reduces images to about twice the size of the network, unless
 # they are upright RGB images.
@@ -95,6 +97,7 @@ def _open(file):
     """Open an image, without decoding it, if its format and size are accepted."""
     start = file.read(12)
     file.seek(0)
+    file = _BoundedFile(file)
     try:
         image = Image.open(file, formats=[*MAX_PIXELS])
         if image.format == "PNG":  # decoding ignores the end of the file
@@ -115,24 +118,34 @@ def _open(file):
     return image
 
 
-class _CountedScans:
-    """A JPEG file that refuses to be read on after too many scans.
+class _BoundedFile:
+    """An image file that refuses to be read on after too many pieces or scans.
 
-    They are counted while the image is decoded, as other data may follow it: a phone's
-    "motion photo" contains a film.
+    The scans of a JPEG are counted while it is decoded, from `counts_scans` on, as
+    other data may follow it: a phone's "motion photo" contains a film.
     """
 
     def __init__(self, file):
         self._file = file
-        self._n_scans, self._last = 0, b""
+        self._n_reads, self._n_scans, self._last = 0, 0, b""
+        self.counts_scans = False
 
     def __getattr__(self, name):
         return getattr(self._file, name)
 
     def read(self, size=-1):
         data = self._file.read(size)
-        self._n_scans += (self._last + data).count(_START_OF_SCAN)
-        self._last = data[-1:]
+        self._n_reads += 1
+        if self._n_reads > MAX_READS:
+            raise RefusedImage(
+                413,
+                f"The image consists of more than {MAX_READS // 3} segments or blocks, "
+                "each of which takes time. Open it in another program and save it "
+                "again.",
+            )
+        if self.counts_scans:
+            self._n_scans += (self._last + data).count(_START_OF_SCAN)
+            self._last = data[-1:]
         if self._n_scans > MAX_SCANS:
             raise RefusedImage(
                 413,
@@ -185,7 +198,7 @@ def _read(image, metadata):
     drafted = None if nearest else image.draft(None, (side, side))
     if image.format in ("JPEG", "MPO"):
         _check_jpeg(image, full_size)
-        image.fp = _CountedScans(image.fp)
+        image.fp.counts_scans = True
     rawmode = _rawmode(image)
     key, value_range = _transparent_colour(image, rawmode), metadata["value_range"]
     has_deep_colours = rawmode in ("RGB;16B", "RGBA;16B", "LA;16B")

@@ -25,7 +25,9 @@ def run(args):
     X_val, y_val = (
         (None, None) if validation is None else (validation.data, validation.target)
     )
-    report = check_image_files(train.data, train.target, X_val=X_val, y_val=y_val)
+    report = check_image_files(
+        train.data, train.target, X_val=X_val, y_val=y_val, verbose=1
+    )
     folders = _folders(train, validation)
     if args.csv:
         for name, folder in folders.items():

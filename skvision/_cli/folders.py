@@ -8,7 +8,8 @@ from skvision._utils.files import expand_path
 from skvision.datasets import IMAGE_EXTENSIONS, list_images, load_image_files
 from skvision.datasets._walk import find_images, visible_entries
 
-_TRAIN, _VALIDATION = "train", "validation"
+_TRAIN = "train"
+_VALIDATION = "validation", "val", "valid"  # the first that exists
 
 
 def load_parts(folder):
@@ -17,13 +18,15 @@ def load_parts(folder):
     Both are Bunches with `folder`, from which they were loaded.
     """
     folder = expand_path(folder, "FOLDER")
-    train, validation = (os.path.join(folder, name) for name in (_TRAIN, _VALIDATION))
+    train = os.path.join(folder, _TRAIN)
     if not os.path.isdir(train) or not _folders(train):
         return _load(folder), None  # a class may be named 'train' as well
-    unused = [name for name in _folders(folder) if name not in (_TRAIN, _VALIDATION)]
+    names = _folders(folder)
+    validation = next((name for name in _VALIDATION if name in names), None)
+    unused = [name for name in names if name not in (_TRAIN, validation)]
     if unused:
         say(f"Not used: the folders {unused} in {folder!r}")
-    return _load(train), _load(validation) if os.path.isdir(validation) else None
+    return _load(train), validation and _load(os.path.join(folder, validation))
 
 
 def load_for_evaluation(folder):
@@ -31,8 +34,9 @@ def load_for_evaluation(folder):
     train, validation = load_parts(folder)
     if validation is None and train.folder != expand_path(folder, "FOLDER"):
         raise ValueError(
-            f"{folder!r} contains {_TRAIN!r} and no {_VALIDATION!r}. Pass the folder "
-            f"of the images to evaluate; {train.folder!r} if these are really meant."
+            f"{folder!r} contains {_TRAIN!r} and no {_VALIDATION[0]!r}. Pass the "
+            "folder of the images to evaluate; "
+            f"{train.folder!r} if these are really meant."
         )
     return train if validation is None else validation
 

@@ -10,7 +10,7 @@ _DESCRIPTION = """\
 Classify images with few labelled photos.
 
 FOLDER contains one folder per class, as in FOLDER/cats/1.jpg and FOLDER/dogs/2.jpg.
-It may also contain two such folders, FOLDER/train and FOLDER/validation.
+It may also contain two such folders, FOLDER/train and FOLDER/validation (or val).
 """
 
 _EPILOG = """\

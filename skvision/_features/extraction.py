@@ -87,7 +87,7 @@ class Extraction:
         if missing:
             with closing(self._computed(rows, list(missing))) as computed:
                 yield from computed
-            self.images.warn_if_dark()
+            self.images.warn_if_narrow()
 
     def fill(self):
         """Compute what is not in the store, until that is full; read no features."""
@@ -97,7 +97,7 @@ class Extraction:
                 for _ in computed:
                     if self.store.is_full or not self.store.is_writable:
                         return
-            self.images.warn_if_dark()
+            self.images.warn_if_narrow()
 
     def fetch(self, pairs):
         """Return the features of some pairs (index, view), one row each.

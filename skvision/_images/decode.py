@@ -5,21 +5,21 @@ Data flow: bytes -> Pillow image -> (large ones reduced) -> RGB -> upright -> re
 
 import struct
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from skvision._images.limits import (
+    BoundedFile,
+    BoundedTiff,
     ImageRefused,
     check_memory,
-    jpeg_coefficients,
-    limit_scans,
+    extra_memory,
 )
 from skvision._images.modes import (
     MAX_PIXELS_AT_ONCE,
     converter,
-    largest_value,
+    extremes,
     reduced,
 )
 from skvision._images.resize import resize
@@ -47,10 +47,10 @@ _ORIENTATIONS = {
 }
 
 # Images of more than 8 bits that use less of their range are suspicious.
-DARK = 1 / 16
+NARROW = 1 / 16
 
 
-def decode_image(data, settings, on_dark=None):
+def decode_image(data, settings, on_narrow=None):
     """Decode the first frame of an image file as an upright RGB image.
 
     EXIF orientation is applied, transparent pixels are composited on white, and more
@@ -62,9 +62,9 @@ def decode_image(data, settings, on_dark=None):
     data : bytes
         The content of the file.
     settings : ImageSettings
-    on_dark : callable, default=None
-        Called with the largest value, and the one that is white, of an image of more
-        than 8 bits that uses less than a sixteenth of its range.
+    on_narrow : callable, default=None
+        Called with the smallest and the largest value, and the one that is white, of an
+        image of more than 8 bits that uses less than a sixteenth of its range.
 
     Returns
     -------
@@ -79,14 +79,14 @@ def decode_image(data, settings, on_dark=None):
         # load() ignores the last checksum and a missing end marker.
         open_image(data).verify()
     with open_image(data) as image:
-        size, coefficients = image.size, jpeg_coefficients(image, data)
+        size, extra = image.size, extra_memory(image, data)
         side, drafted = settings.reduced_side(), None
         if side is not None:
             drafted = image.draft(None, (side, side))
-        check_memory(image, size, len(data), coefficients)
+        check_memory(image, size, len(data), extra)
         # Reduced sizes are rounded up: the image may end within the last pixel.
         extent = drafted[1][2:] if drafted else image.size
-        return image_to_pixels(image, settings, on_dark, extent)
+        return image_to_pixels(image, settings, on_narrow, extent)
 
 
 def open_image(data):
@@ -96,19 +96,23 @@ def open_image(data):
     """
     for name in _formats_for(data):
         factory, accept = Image.OPEN[name]
+        factory, file = BoundedTiff if name == "TIFF" else factory, BoundedFile(data)
         accepted = not accept or accept(data[:16])
         if not accepted or isinstance(accepted, str):  # why it cannot be decoded
             continue
         try:
-            image = factory(BytesIO(data), "")
+            image = factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue  # another format, as for `PIL.Image.open`
-        limit_scans(image)
+        file.counts_scans = image.format in ("JPEG", "MPO")
         return image
-    raise UnidentifiedImageError("it is not a complete image in a supported format")
+    start = f"it starts with {bytes(data[:16])}" if data else "it is empty"
+    raise UnidentifiedImageError(
+        f"it is not a complete image in a supported format, such as JPEG: {start}"
+    )
 
 
-def image_to_pixels(image, settings, on_dark=None, extent=None):
+def image_to_pixels(image, settings, on_narrow=None, extent=None):
     """Convert a Pillow image, of which the content fills `extent`, as `decode_image`.
 
     The image is loaded, and otherwise not changed.
@@ -116,10 +120,11 @@ def image_to_pixels(image, settings, on_dark=None, extent=None):
     convert = converter(image, settings.value_range)
     image.load()
     orientation = _orientation(image)  # now, as Pillow turns TIFFs itself
-    if on_dark and convert.white and settings.value_range is None:
-        largest = largest_value(image)
-        if largest < DARK * convert.white:
-            on_dark(largest, convert.white)
+    if on_narrow and convert.white and settings.value_range is None:
+        low, high = extremes(image)
+        used = high if low == high else high - low  # a blank page may be white
+        if used < NARROW * convert.white:
+            on_narrow(low, high, convert.white)
     extent = extent or image.size
     if settings.interpolation == "nearest" and _is_large(image.size):
         return _sample(image, settings, orientation, convert)

@@ -15,10 +15,10 @@ def read_file(path):
     """Read a regular file; opening anything else, such as a pipe, could block."""
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        kind = (
-            "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-        )
-        raise OSError(f"it is {kind}, not a regular file")
+        if stat.S_ISDIR(status.st_mode):
+            what = "a folder, not a regular file (skvision.datasets.list_images lists "
+            raise OSError(f"it is {what}the images in it)")
+        raise OSError("it is a pipe, socket or device, not a regular file")
     check_bytes(status.st_size)
     with open(path, "rb") as file:
         data = file.read(status.st_size + 1)  # it may grow meanwhile

@@ -10,22 +10,32 @@ import numpy as np
 from PIL import ExifTags, Image
 from sklearn.utils.validation import validate_data
 
-from skvision._images.decode import FORMATS, decode_image, image_to_pixels
+from skvision._images.decode import (
+    FORMATS,
+    decode_image,
+    image_to_pixels,
+)
 from skvision._images.files import file_digest, read_file
-from skvision._images.hints import array_hint, item_hint
-from skvision._images.limits import ImageRefused, check_bytes, check_limits
+from skvision._images.forms import (
+    check_item,
+    check_items,
+    empty_error,
+    input_error,
+    is_row,
+    is_sequence,
+    to_array,
+)
+from skvision._images.hints import array_hint, path_hint, range_hint, shortened
+from skvision._images.limits import (
+    ImageRefused,
+    check_bytes,
+    check_limits,
+    check_pillow,
+)
 from skvision._images.modes import converter
 from skvision._utils.files import content_digest
 from skvision._utils.warning import warn
 from skvision.exceptions import ImageReadError
-
-ACCEPTED = (
-    "must be paths of images (str or os.PathLike) of shape (n_samples,) or "
-    "(n_samples, 1); or a uint8 array of RGB images of shape (n_samples, height, "
-    "width, 3), or of grey ones of shape (n_samples, height, width); or a list of "
-    "images of any size: bytes of encoded files, Pillow images, or uint8 arrays of "
-    "shape (height, width, 3) or (height, width)."
-)
 
 REMEDY = (
     "skvision.datasets.check_image_files lists all images that cannot be read: correct "
@@ -50,17 +60,19 @@ class Images:
         Name of the argument in messages.
     is_single : bool
         Whether the argument is the only image itself, and not a list of images.
-    dark : dict of int to (float, float)
-        Images of more than 8 bits that use little of their range: index -> largest
-        value, and the one that is white.
+    narrow : dict of int to (float, float, float)
+        Images of more than 8 bits that use little of their range: index -> smallest and
+        largest value, and the one that is white.
     """
 
     def __init__(self, items, name="X", *, is_single=False):
         check_limits()
+        if not isinstance(items, np.ndarray):
+            check_pillow()
         self.items = items
         self.name = name
         self.is_single = is_single
-        self.dark = {}
+        self.narrow = {}
         self._has_warned = False
 
     def __len__(self):
@@ -71,12 +83,12 @@ class Images:
         return self.items[i] if isinstance(self.items[i], str) else None
 
     def describe(self, i):
-        """Return how messages refer to image `i`; repr escapes what is unprintable."""
+        """Return how messages refer to image `i`."""
         item, position = self.items[i], self.name
         if not self.is_single:
             position += f"[{i}]"
         if isinstance(item, str):
-            return f"{item!r} ({position})"
+            return f"{shortened(item)} ({position})"
         if isinstance(item, bytes):
             return f"{position}, {len(item)} bytes"
         if isinstance(item, Image.Image):
@@ -104,42 +116,40 @@ class Images:
 
     def decode(self, i, data, settings):
         """Return `data`, from `read_bytes(i)`, as uint8 array (height, width, 3)."""
-        item, on_dark = self.items[i], partial(self._add_dark, i)
+        item, on_narrow = self.items[i], partial(self._add_narrow, i)
         with self._read_errors(i):
             if isinstance(item, np.ndarray):
                 image = Image.fromarray(np.ascontiguousarray(item))
                 return image_to_pixels(image, settings)
             if isinstance(item, Image.Image) and data.startswith(DECODED):
-                return image_to_pixels(item, settings, on_dark)
-            return decode_image(data, settings, on_dark)
+                return image_to_pixels(item, settings, on_narrow)
+            return decode_image(data, settings, on_narrow)
 
     def read(self, i, settings):
         """Read and decode image `i`."""
         return self.decode(i, self.read_bytes(i), settings)
 
-    def warn_if_dark(self):
+    def warn_if_narrow(self):
         """Warn, once, of images of more than 8 bits that use little of their range.
 
         Such as 12 bits stored in 16. To be called by the thread of the user.
         """
-        if not self.dark or self._has_warned:
+        if not self.narrow or self._has_warned:
             return
         self._has_warned = True
-        i = min(self.dark)
-        largest, white = self.dark[i]
-        n = len(self.dark)
+        i = min(self.narrow)
+        low, high, white = self.narrow[i]
+        n = len(self.narrow)
         what = f" and {n - 1} other images have" if n > 1 else " has"
-        fitting = [f"(0, {2**n - 1})" for n in (8, 10, 12, 14) if largest < 2**n]
-        suggested = fitting[0] if white > 1 else f"(0, {largest:g})"
         warn(
-            f"{self.describe(i)}{what} more than 8 bits, but the largest value is "
-            f"{largest:g}{' in the first' * (n > 1)}, where {white:g} is white. So it "
-            "is decoded as almost black. If the images are not dark, set the "
-            f"'value_range' parameter to (black, white), perhaps {suggested}."
+            f"{self.describe(i)}{what} more than 8 bits, but the values lie between "
+            f"{low:g} and {high:g}{' in the first' * (n > 1)}, where {white:g} is "
+            "white. So little contrast is left. Unless that is meant, "
+            f"{range_hint(low, high, white)}."
         )
 
-    def _add_dark(self, i, largest, white):
-        self.dark[i] = largest, white
+    def _add_narrow(self, i, low, high, white):
+        self.narrow[i] = low, high, white
 
     @contextmanager
     def _read_errors(self, i):
@@ -147,7 +157,8 @@ class Images:
         try:
             yield
         except Exception as error:
-            message = f"Cannot read {self.describe(i)}: {_cause(error)}."
+            hint = path_hint(error, self.path(i))
+            message = f"Cannot read {self.describe(i)}: {_cause(error)}{hint}."
             if not isinstance(error, ImageRefused):
                 message += f" {REMEDY}"
             raise ImageReadError(
@@ -174,29 +185,30 @@ def check_images(X, name="X"):
     ValueError
         If X is anything else; the message describes what was given.
     """
-    if isinstance(X, (list, tuple)):
-        if not X:
-            raise _empty_error((0,), name)
-        items = [x[0] if _is_row(x) else x for x in X]
-        return Images(_check_items(items, name), name)
-    values = _to_array(X, name)
+    if is_sequence(X):
+        if not len(X):
+            raise empty_error((0,), name)
+        items = [X[i] for i in range(len(X))]
+        items = [x[0] if is_row(x) else x for x in items]
+        return Images(check_items(items, name), name)
+    values = to_array(X, name)
     shape = values.shape
     if 0 in shape[:2]:
-        raise _empty_error(shape, name)
+        raise empty_error(shape, name)
     if values.dtype.kind in "OUT" and (values.ndim == 1 or shape[1:] == (1,)):
-        return Images(_check_items(values.ravel(), name), name)
+        return Images(check_items(values.ravel(), name), name)
     if values.dtype == np.uint8 and values.size:
         is_single = values.ndim == 3 and shape[2] in (3, 4)
         if not is_single and (values.ndim == 3 or (shape[3:] == (3,))):
             return Images(values, name)
-    raise _input_error(
+    raise input_error(
         X, f", shape {shape} and dtype {values.dtype}{array_hint(values, name)}", name
     )
 
 
 def single_image(image, name="image"):
     """Check the form of one image, and return it as `Images`."""
-    return Images([_check_item(name, image, name)], name, is_single=True)
+    return Images([check_item(name, image, name)], name, is_single=True)
 
 
 def validate_images(estimator, X, *, reset, name="X"):
@@ -240,80 +252,6 @@ def image_tags(tags):
     tags.input_tags.three_d_array = True
     tags.input_tags.two_d_array = False
     return tags
-
-
-def _input_error(X, details, name):
-    return ValueError(f"{name} is of type {_type(X)}{details}. {name} {ACCEPTED}")
-
-
-def _empty_error(shape, name):
-    axis = shape.index(0)
-    return ValueError(
-        f"Found array with 0 {('sample', 'feature')[axis]}(s) (shape={shape}) while a "
-        f"minimum of 1 is required. {name} {ACCEPTED}"
-    )
-
-
-def _type(value):
-    return type(value).__name__
-
-
-def _is_row(x):
-    """Return whether a list element is a row of a column of paths."""
-    return isinstance(x, (list, tuple)) and len(x) == 1
-
-
-def _to_array(X, name):
-    """Return X as an ndarray; refuse what numpy would misinterpret."""
-    if isinstance(X, (str, os.PathLike)):
-        raise _input_error(X, f", a single path: wrap it in a list, [{X!r}]", name)
-    if isinstance(X, (bytes, bytearray, Image.Image)):
-        raise _input_error(X, f", a single image: wrap it in a list, [{name}]", name)
-    if hasattr(X, "nnz"):
-        raise _input_error(X, ", which is sparse: images are dense arrays", name)
-    try:
-        return np.asarray(X)
-    except Exception as error:
-        details = f", which is not a valid array ({error})"
-        raise _input_error(X, details, name) from None
-
-
-def _check_items(items, name):
-    return [_check_item(f"{name}[{i}]", item, name) for i, item in enumerate(items)]
-
-
-def _check_item(position, item, name):
-    """Return an element of X as str, bytes, Pillow image or uint8 array."""
-    if isinstance(item, os.PathLike):
-        item = os.fsdecode(item)
-    if isinstance(item, str):
-        if not item:
-            raise ValueError(
-                f"{position} is an empty string, not the path of an image. Correct or "
-                "remove it."
-            )
-        return str.__str__(item)
-    if isinstance(item, (bytes, bytearray, memoryview)):
-        return bytes(item)
-    if isinstance(item, Image.Image):
-        return item
-    accepted = f"{name} {ACCEPTED}" if position != name else "Pass a path or an image."
-    if hasattr(item, "__array__") and np.ndim(item):
-        return _check_array(position, _to_array(item, position), accepted)
-    hint = item_hint(item)
-    raise ValueError(
-        f"{position} is of type {_type(item)}, not an image{hint}. {accepted}"
-    )
-
-
-def _check_array(position, array, accepted):
-    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if is_image and array.dtype == np.uint8 and array.size:
-        return array
-    raise ValueError(
-        f"{position} is an array of shape {array.shape} and dtype {array.dtype}"
-        f"{array_hint(array, position, is_image=True)}. {accepted}"
-    )
 
 
 def _pillow_bytes(image):

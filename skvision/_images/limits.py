@@ -5,7 +5,11 @@ ones, and are checked before a file is read or decoded.
 """
 
 import os
+import re
+import struct
+from io import BytesIO
 
+from PIL import ImageFile, TiffImagePlugin
 from PIL.ExifTags import Base
 
 MAX_BYTES = "SKVISION_MAX_IMAGE_BYTES"
@@ -16,10 +20,15 @@ _DEFAULTS = {MAX_BYTES: 100_000_000, MAX_PIXELS: 70_000_000}
 # have copies of the image, and a progressive JPEG its coefficients.
 _PILLOW = 4
 _DECODERS = {"WEBP": 17, "JPEG2000": 20, "AVIF": 10, "HEIF": 8}
+_JPEG2000_TILE = 14_000  # for what the decoder keeps of each tile; measured
 # A scan takes time for all pixels, even if it has only a few bytes. Progressive JPEGs
 # have about 10, and libtiff has the same limit for TIFFs that contain JPEGs.
 _MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
+# A PNG of 100 MB in chunks of 8 kB is read in about 100,000 pieces.
+_MAX_READS = 900_000
+_MAX_STRIPS = 200_000
+_SAVE_AGAIN = ". If you trust it, open it in another program and save it again"
 
 
 class ImageRefused(ValueError):
@@ -30,6 +39,17 @@ def check_limits():
     """Raise a ValueError unless both environment variables are whole numbers."""
     for name in _DEFAULTS:
         limit(name)
+
+
+def check_pillow():
+    """Raise a ValueError if Pillow would decode images of which parts are missing."""
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ValueError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True, which your program or a "
+            "library that it imports has set. Images with missing or damaged parts "
+            "would be read without an error, but not in worker processes. Set it to "
+            "False; skvision.datasets.check_image_files finds such images."
+        )
 
 
 def limit(name):
@@ -53,15 +73,14 @@ def check_bytes(n_bytes):
         )
 
 
-def check_memory(image, size, n_bytes, coefficients):
+def check_memory(image, size, n_bytes, extra):
     """Raise unless an image, opened by Pillow and not yet decoded, may be decoded.
 
     `size` is that in the file, `image.size` perhaps a reduced one at which a JPEG will
-    be decoded; `n_bytes` is the size of the file, and `coefficients` are the bytes from
-    `jpeg_coefficients`.
+    be decoded; `n_bytes` is the size of the file, and `extra` that from `extra_memory`.
     """
     width, height = image.size
-    needed = width * height * _DECODERS.get(image.format, _PILLOW) + coefficients
+    needed = width * height * _DECODERS.get(image.format, _PILLOW) + extra
     needed = max(needed, _PILLOW * _tile(image, width, height))
     if getattr(image, "tag_v2", {}).get(Base.Orientation, 1) != 1:
         needed *= 2  # Pillow turns TIFFs itself
@@ -93,13 +112,20 @@ def _tile(image, width, height):
     return max(int(a) * int(b) for a, b in (tile, strip))
 
 
-def jpeg_coefficients(image, data):
-    """Return the bytes of a JPEG's coefficients, which several scans need at once.
+def extra_memory(image, data):
+    """Return the bytes that decoding takes, beyond those for pixels.
 
-    The image has been opened, and nothing more.
+    For the coefficients of a JPEG of several scans, and the tiles of a JPEG 2000. The
+    image has been opened, and nothing more.
     """
-    if image.format not in ("JPEG", "MPO"):
-        return 0
+    if image.format in ("JPEG", "MPO"):
+        return _jpeg_coefficients(image, data)
+    if image.format == "JPEG2000":
+        return _JPEG2000_TILE * _n_tiles(image, data)
+    return 0
+
+
+def _jpeg_coefficients(image, data):
     # Pillow stops reading after the header of the first scan: a marker, its length, the
     # number of components in this scan, two bytes for each, and three more.
     n = len(image.layer)
@@ -111,34 +137,72 @@ def jpeg_coefficients(image, data):
     return 2 * image.size[0] * image.size[1] * sum(areas) // max(areas)
 
 
-def limit_scans(image):
-    """Make reading a JPEG end when it has too many scans.
+def _n_tiles(image, data):
+    """Return the largest number of tiles in a header of a JPEG 2000 codestream."""
+    most, (width, height) = 1, image.size
+    for match in re.finditer(b"\xff\x4f\xff\x51", data):
+        tile = data[match.end() + 20 : match.end() + 28]
+        if len(tile) == 8 and 0 not in (sides := struct.unpack(">II", tile)):
+            most = max(most, -(-width // sides[0]) * -(-height // sides[1]))
+    return most
 
-    The image has been opened by Pillow and not yet decoded. Scans are counted while it
-    is, as other data may follow the image: a phone's "motion photo" contains a film.
+
+class BoundedFile:
+    """An image file in memory that raises when reading it takes too long.
+
+    Pillow reads metadata in small pieces, and lists them. The scans of a JPEG are
+    counted while it is decoded, from `counts_scans` on, as other data may follow the
+    image: a phone's "motion photo" contains a film.
     """
-    if image.format in ("JPEG", "MPO"):
-        image.fp = _CountedScans(image.fp)
 
-
-class _CountedScans:
-    """A file that raises when too many scans have been read from it."""
-
-    def __init__(self, file):
-        self._file = file
-        self._n_scans, self._last = 0, b""
+    def __init__(self, data):
+        self._file = BytesIO(data)
+        self._n_reads, self._n_scans, self._last = 0, 0, b""
+        self.counts_scans = False
 
     def __getattr__(self, name):
         return getattr(self._file, name)
 
     def read(self, size=-1):
         data = self._file.read(size)
-        self._n_scans += (self._last + data).count(_START_OF_SCAN)
-        self._last = data[-1:]
+        self._n_reads += 1
+        if data.startswith(b"Exif\0\0"):  # Pillow copies all such segments before it
+            self._n_reads += _MAX_READS // 100
+        if self._n_reads > _MAX_READS:
+            raise ImageRefused(
+                f"it consists of more than {_MAX_READS / 3:,.0f} segments or blocks, "
+                f"each of which takes time and memory{_SAVE_AGAIN}"
+            )
+        if self.counts_scans:
+            self._n_scans += (self._last + data).count(_START_OF_SCAN)
+            self._last = data[-1:]
         if self._n_scans > _MAX_SCANS:
             raise ImageRefused(
                 f"it has more than {_MAX_SCANS} scans, each of which takes time for "
-                "the whole image. A usual JPEG has about 10 at most. If you trust it, "
-                "open it in another program and save it again"
+                f"the whole image. A usual JPEG has about 10 at most{_SAVE_AGAIN}"
             )
         return data
+
+
+class BoundedTiff(TiffImagePlugin.TiffImageFile):
+    """A TIFF that is not opened if it has too many strips or tiles, or is no photo.
+
+    Pillow lists those of an uncompressed image when it opens it.
+    """
+
+    def _setup(self):
+        is_reduced = self.tag_v2.get(Base.NewSubfileType, 0) & 1
+        if is_reduced and Base.SubIFDs in self.tag_v2:
+            raise ImageRefused(
+                "it is a raw file of a camera, of which Pillow reads only a thumbnail. "
+                "Convert it with a program for such files"
+            )
+        # Not from `tag_v2` itself, which would make an object of each number.
+        tags = getattr(self.tag_v2, "_tagdata", {})
+        offsets = Base.StripOffsets, Base.TileOffsets
+        if max(len(tags.get(tag, b"")) for tag in offsets) > 8 * _MAX_STRIPS:
+            raise ImageRefused(
+                f"it has more than {_MAX_STRIPS} strips or tiles, each of which takes "
+                f"time and memory{_SAVE_AGAIN}"
+            )
+        super()._setup()

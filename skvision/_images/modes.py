@@ -109,15 +109,16 @@ def is_deep_grey(mode):
     return mode in ("I", "F") or mode.startswith("I;16")
 
 
-def largest_value(image):
-    """Return the largest value in any colour of a loaded image."""
+def extremes(image):
+    """Return the smallest and the largest value in all colours of a loaded image."""
     if image.mode in ("I;16B", "I;16L", "I;16N"):  # for which Pillow has no extrema
-        return np.asarray(image).max()
+        values = np.asarray(image)
+        return values.min(), values.max()
     extrema = image.getextrema()
     if not isinstance(extrema[0], tuple):
-        return extrema[1]
+        return extrema
     colours = extrema[:-1] if image.mode.endswith(("A", "a")) else extrema
-    return max(largest for _, largest in colours)
+    return min(low for low, _ in colours), max(high for _, high in colours)
 
 
 def reduced(image, convert, factor):

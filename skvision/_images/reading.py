@@ -89,5 +89,5 @@ def read_image(
     )
     images = single_image(image)
     pixels = images.read(0, settings)
-    images.warn_if_dark()
+    images.warn_if_narrow()
     return pixels

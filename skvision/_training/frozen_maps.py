@@ -121,7 +121,7 @@ class FrozenMaps:
         return maps
 
     def warn(self):
-        self.fixed.images.warn_if_dark()
+        self.fixed.images.warn_if_narrow()
 
     def content(self):
         augmenter = self.augmenter and describe_augmenter(self.augmenter)

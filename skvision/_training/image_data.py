@@ -91,7 +91,7 @@ class ImageData:
         )
 
     def warn(self):
-        self.images.warn_if_dark()
+        self.images.warn_if_narrow()
 
     def content(self):
         """Yield bytes that identify the data."""

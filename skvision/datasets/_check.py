@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 
 from skvision._images.inputs import check_images
 from skvision._utils.parallel import Threads, map_ahead, n_threads
+from skvision._utils.progress import Progress
 from skvision.datasets._class_names import same_spelling
 from skvision.datasets._duplicates import exact_groups, near_groups
 from skvision.datasets._inspection import look_at
@@ -20,7 +21,9 @@ _MIN_IMAGES = 5
 _MAX_IMBALANCE = 10
 
 
-def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8):
+def check_image_files(
+    X, y=None, *, X_val=None, y_val=None, max_hash_distance=8, verbose=0
+):
     """Look at all images and labels before work, and report what may go wrong.
 
     An estimator stops at the first image that it cannot read, and says nothing about
@@ -41,6 +44,8 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     max_hash_distance : int or None, default=8
         The largest number of different bits, out of 64, in the perceptual hashes of
         near-duplicates. None does not look for them.
+    verbose : int, default=0
+        If 1, show a progress bar.
 
     Returns
     -------
@@ -73,10 +78,14 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     duplicate                      An image of the same class has the same content.
     near-duplicate                 An image of the same class looks nearly the same.
     bit depth                      An image of more than 8 bits uses less than a
-                                   sixteenth of its range, and is decoded nearly black.
+                                   sixteenth of its range: little contrast is left.
+    blank                          All pixels have the same colour, at 32 x 32 pixels:
+                                   perhaps the photo failed, or all is transparent.
     small, large                   A side has fewer than 32 pixels, or the image more
                                    than 64 megapixels.
     aspect ratio                   One side is more than 4 times as long as the other.
+    several frames                 The file has more frames or pages than the first,
+                                   which is the only one that is read.
     missing label                  The label is None or NaN.
     class spelling                 The names of two classes, in `y` and `y_val`
                                    together, differ only in case, Unicode
@@ -93,7 +102,8 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     (pHash: the 64 lowest frequencies of a 32 x 32 pixel copy), and their copies
     correlate by at least 0.97. Copies that were resized, stretched, made grey or
     compressed again are found; mirrored and rotated ones are not, and cropped ones only
-    if little is missing.
+    if little is missing. Colours are not compared: different objects of one shape on a
+    plain background may be reported. `report.plot(problems=True)` shows them.
 
     Examples
     --------
@@ -114,11 +124,17 @@ def check_image_files(X, y=None, *, X_val=None, y_val=None, max_hash_distance=8)
     if max_hash_distance is not None:
         name = "max_hash_distance"
         check_scalar(max_hash_distance, name, Integral, min_val=0, max_val=64)
-    with Threads(n_threads()) as pool:
+    n_images = sum(map(len, parts))
+    with (
+        Threads(n_threads()) as pool,
+        Progress("checking", n_images, "image", verbose) as progress,
+    ):
         for part in parts:
             look, indices = partial(look_at, part.images), range(len(part.images))
             with closing(map_ahead(pool, look, indices, 2 * n_threads())) as looks:
-                part.looks = list(looks)
+                for one in looks:
+                    part.looks.append(one)
+                    progress.add(1)
     findings = [
         *_findings_of_images(parts),
         *_findings_of_groups(parts, max_hash_distance),
@@ -156,11 +172,18 @@ def _labels(y, name):
             f"{name} must have shape (n_images,), one class per image; got shape "
             f"{labels.shape}."
         )
-    return [_plain_label(label) for label in labels.tolist()]
+    return [_plain_label(label, name, i) for i, label in enumerate(labels.tolist())]
 
 
-def _plain_label(label):
+def _plain_label(label, name, i):
     """Return a label as a Python object, and None if it is missing."""
+    try:
+        hash(label)
+    except TypeError:
+        raise ValueError(
+            f"{name} must have one class per image, as str, int or bool; {name}[{i}] "
+            f"is of type {type(label).__name__}."
+        ) from None
     # Comparing pandas.NA gives NA, and NaN differs from itself.
     if label is None or type(label).__name__ == "NAType" or label != label:
         return None

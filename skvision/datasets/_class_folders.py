@@ -1,6 +1,7 @@
 """Which of the folders in a folder are classes."""
 
 import os
+from collections import Counter
 
 import numpy as np
 
@@ -27,6 +28,7 @@ def class_folders(folder, categories, suffixes, passed_over, ancestors):
             "class. If they have no classes, use skvision.datasets.list_images."
         )
     if categories is None:
+        _check_wrapper(names, folder, suffixes)
         _check_parts(names, folder)
         _check_spelling(names, folder)
         return names
@@ -70,6 +72,20 @@ def _select_classes(names, categories, folder):
     if len(chosen) > len(wanted):
         _check_spelling(chosen, folder)
     return chosen
+
+
+def _check_wrapper(names, folder, suffixes):
+    """Raise if there is a single folder, and the classes are below it."""
+    if len(names) > 1:
+        return
+    below = os.path.join(folder, names[0])
+    inner, n_images = _split_entries(below, suffixes, Counter(), ())
+    if len(inner) > 1 and not n_images:
+        raise ValueError(
+            f"{folder!r} contains a single folder, {names[0]!r}, which contains no "
+            f"images but the folders {inner[:5]}{', ...' * (len(inner) > 5)}. If these "
+            f"are the classes, load {below!r}; otherwise pass categories={names}."
+        )
 
 
 def _check_parts(names, folder):

@@ -46,7 +46,12 @@ def near_groups(digests, thumbnails, max_distance):
     -------
     groups : list of ndarray of int
     """
-    members = _by_digest(digests)
+    members = [
+        group
+        for group in _by_digest(digests)
+        # Blank images have equal hashes, and look like no other.
+        if thumbnails[group[0]].min() < thumbnails[group[0]].max()
+    ]
     firsts = [group[0] for group in members]
     labels = _components([thumbnails[i] for i in firsts], max_distance)
     groups = {}

@@ -130,13 +130,15 @@ learning_curve`, may get a single class.
     groups, seen = {}, set()
     for name in sorted(names, key=normalized):
         class_folder = os.path.join(folder, name)
-        files = find_images(class_folder, suffixes, passed_over, ancestors, seen)
+        in_class = Counter()
+        files = find_images(class_folder, suffixes, in_class, ancestors, seen)
         if not files:
             raise ValueError(
-                f"No images in the class folder {class_folder!r}. Expected files with "
-                f"the extensions {suffixes or '(any)'}. Remove the folder, pass the "
-                "other classes as categories=[...], or pass other extensions=(...)."
+                f"No images in the class folder {class_folder!r}. "
+                f"{_expected(suffixes, in_class)}. Remove the folder, pass the other "
+                "classes as categories=[...], or pass other extensions=(...)."
             )
+        passed_over += in_class
         groups[normalized(name)] = [os.path.join(class_folder, file) for file in files]
     bunch = make_bunch(groups, f"Image files from {folder!r}", passed_over=passed_over)
     if shuffle:
@@ -196,10 +198,8 @@ def list_images(folder, *, extensions=IMAGE_EXTENSIONS):
     passed_over = Counter()
     paths = find_images(folder, suffixes, passed_over)
     if not paths:
-        lines = "; ".join(_reasons(passed_over)) or "nothing"
         raise ValueError(
-            f"No images in {folder!r}. Expected files with the extensions "
-            f"{suffixes or '(any)'}; passed over: {lines}. Pass other "
+            f"No images in {folder!r}. {_expected(suffixes, passed_over)}. Pass other "
             "extensions=(...), or None for all files."
         )
     return np.array([os.path.join(folder, path) for path in paths], dtype=object)
@@ -220,6 +220,13 @@ def make_bunch(groups, title, description="", passed_over=None):
         target_names=list(groups),
         DESCR="\n".join([*lines, "", description]).strip(),
     )
+
+
+def _expected(suffixes, passed_over):
+    """Return a sentence about a folder without images."""
+    reasons = "; ".join(_reasons(passed_over)) or "nothing"
+    extensions = " ".join(suffixes) if suffixes else "(any)"
+    return f"Expected files with the extensions {extensions}; passed over: {reasons}"
 
 
 def _reasons(passed_over):

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from skvision._images.decode import open_image
+from skvision._images.hints import path_hint
 from skvision._images.resize import ImageSettings
 from skvision._utils.files import content_digest
 from skvision.exceptions import ImageReadError
@@ -43,11 +44,13 @@ def look_at(images, i):
         # The frames of a traceback would keep the content of the file.
         error.__context__ = None
         return Look({kind: cause}, error=error.with_traceback(None))
-    problems = _size_problems(*_size(images.items[i], data))
-    if i in images.dark:
-        largest, white = images.dark[i]
-        detail = f"the largest value is {largest:g} where {white:g} is white"
+    problems = _problems(images.items[i], data)
+    if i in images.narrow:
+        low, high, white = images.narrow[i]
+        detail = f"values from {low:g} to {high:g} where {white:g} is white"
         problems["bit depth"] = detail
+    if (pixels == pixels[0, 0]).all():
+        problems["blank"] = f"RGB {tuple(pixels[0, 0].tolist())}"
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     return Look(problems, content_digest(data), grey)
 
@@ -57,17 +60,30 @@ def _cause(error):
     cause = error.__cause__ or error.__context__
     if cause is None:
         return str(error)
-    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    text = str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    return text + path_hint(cause, error.path)
 
 
-def _size(item, data):
-    """Return width and height of an image that can be read."""
+def _problems(item, data):
+    """Return what the header of an image tells, which can be read."""
     if isinstance(item, np.ndarray):
-        return item.shape[1::-1]
+        return _size_problems(*item.shape[1::-1])
     if isinstance(item, Image.Image):
-        return item.size
+        return _size_problems(*item.size)
     with open_image(data) as image:
-        return image.size
+        problems = _size_problems(*image.size)
+        if _has_more_frames(image):
+            problems["several frames"] = ""
+    return problems
+
+
+def _has_more_frames(image):
+    if image.format in ("JPEG", "MPO"):  # phones add depth maps, for example
+        return False
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:  # as for `decode_image`; what follows the first frame is damaged
+        return True
 
 
 def _size_problems(width, height):

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import check_scalar
 
+from skvision._images.hints import shortened
 from skvision._utils.optional import import_optional
 from skvision.datasets._duplicates import exact_groups
 from skvision.datasets._report_plot import plot_problems, plot_samples
@@ -22,10 +23,12 @@ PROBLEMS = {
     "near-duplicate in other class": "nearly the same in several classes",
     "duplicate": "same content within a class",
     "near-duplicate": "nearly the same within a class",
-    "bit depth": "little of the type's range is used, so it is decoded nearly black",
+    "bit depth": "little of the type's range is used, so that little contrast is left",
+    "blank": "a single colour, when reduced to 32 x 32 pixels",
     "small": "very few pixels",
     "large": "very many pixels, slow to decode",
     "aspect ratio": "very long or tall, distorted if stretched to a square",
+    "several frames": "only the first frame or page of the file is read",
     "missing label": "the label is None or NaN",
     "class spelling": "differs from another class only in its spelling",
     "one class": "a classifier needs at least two",
@@ -77,7 +80,7 @@ class Part:
     def file_name(self, i):
         """Return how the report refers to image `i`."""
         path = self.path(i)
-        return f"{self.name}[{i}]" if path is None else repr(path)
+        return f"{self.name}[{i}]" if path is None else shortened(path)
 
 
 class Finding(NamedTuple):
@@ -143,7 +146,7 @@ class ImageCheckReport:
     1          5
     <BLANKLINE>
     unreadable (1): cannot be read
-        'digits/0/0_0036.png': it is not a complete image in a supported format
+        'digits/0/0_0036.png': it is not ... JPEG: it starts with b'not an image'
     small (9): very few pixels
         'digits/0/0_0000.png': 8 x 8 pixels
         ...

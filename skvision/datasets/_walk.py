@@ -22,6 +22,7 @@ SYSTEM_NAMES = (
     *("__MACOSX", "Network Trash Folder", "Temporary Items", "Icon\r"),
     # Linux.
     *("lost+found", "aquota.user", "aquota.group", ".Trash", ".Trash-*"),
+    "LOST.DIR",  # Android
 )
 
 _IS_SYSTEM = re.compile("|".join(translate(n.lower()) for n in SYSTEM_NAMES)).fullmatch

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skvision._images.drawing import class_line, draw_image, image_names
+from skvision._images.forms import is_sequence
 from skvision._images.inputs import check_images
 from skvision.plot._composites import (
     check_predicts_classes,
@@ -246,5 +247,7 @@ def _first(X, n):
     """Return the first `n` samples of X, in any form of it."""
     if hasattr(X, "iloc"):
         return X.iloc[:n]
+    if is_sequence(X):
+        return [X[i] for i in range(min(n, len(X)))]
     is_one_path = isinstance(X, str) or not hasattr(X, "__getitem__")
     return X if is_one_path else X[:n]  # a single path raises an error later
