@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 import skvision
+from skvision.datasets import check_image_files
 from skvision.exceptions import ImageReadError
 
 MAX_MEMORY = 600 * 2**20  # bytes, in addition to what the parent has
@@ -111,8 +112,19 @@ def outcome(data):
         return "over memory" if "MemoryError" in str(error) else "error"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
-    is_right = pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8
-    return "pixels" if is_right else f"{pixels.shape} {pixels.dtype}"
+    if pixels.shape != (32, 32, 3) or pixels.dtype != np.uint8:
+        return f"{pixels.shape} {pixels.dtype}"
+    return "pixels"
+
+
+def checked(data):
+    """Return what `check_image_files` says: "pixels" or "error", or what went wrong."""
+    try:
+        report = check_image_files([data])
+    except BaseException as error:
+        return f"check_image_files: {type(error).__name__}: {error}"
+    str(report).encode()
+    return "pixels" if report.readable[0] else "error"
 
 
 def outcome_in_child(data):
@@ -121,7 +133,10 @@ def outcome_in_child(data):
     child = os.fork()
     if child == 0:
         _limit()
-        os.write(start, outcome(data).encode("utf-8", "replace")[:500])
+        found, report = outcome(data), checked(data)
+        if found in ("pixels", "error") and report != found:
+            found = f"{found}, but in check_image_files {report}"
+        os.write(start, found.encode("utf-8", "replace")[:500])
         os._exit(0)
     os.close(start)
     with os.fdopen(end, "rb") as pipe:
@@ -147,7 +162,8 @@ def _limit():
 def run(seeds, folder=None):
     """Return how often each outcome occurred, and the seeds of the failures."""
     files, counts, failures = originals(), Counter(), []
-    assert {outcome(data) for data in files.values()} == {"pixels"}  # imports all
+    for data in files.values():  # imports all
+        assert outcome(data) == checked(data) == "pixels"
     for seed in seeds:
         name, data = mutated(files, seed)
         result = outcome_in_child(data)

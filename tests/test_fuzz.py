@@ -18,6 +18,7 @@ from skvision import (
     DenseHeadClassifier,
     FineTunedVGGClassifier,
     ImageAugmenter,
+    ImageEncoder,
     ScratchCNNClassifier,
     VGG16BottleneckTransformer,
 )
@@ -97,6 +98,7 @@ ESTIMATORS = [
     DenseHeadClassifier(),
     ScratchCNNClassifier(),
     FineTunedVGGClassifier(),
+    ImageEncoder(),
     VGG16BottleneckTransformer(),
     ImageAugmenter(),
 ]
