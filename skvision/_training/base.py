@@ -545,9 +545,7 @@ class BaseNetworkClassifier(
         arithmetic = describe_arithmetic(self._effective_dtype())
         settings = network, arithmetic, seed, self._optimizer_config()
         yield repr((__version__, *settings)).encode()
-        names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
-        if self.learning_rate_schedule != "constant":
-            names.append("epochs")
+        names = ["epochs", *(name for name in _PLAN_PARAMETERS if name != "verbose")]
         parameters = [(name, self._plain_parameter(name)) for name in names]
         yield repr(parameters).encode()
         for part in (train, validation or ()):
