@@ -99,6 +99,9 @@ class Program:
     def optimizer_state(self):
         return [v.numpy() for v in self.optimizer.variables]
 
+    def learning_rate(self):
+        return float(self.optimizer.learning_rate)
+
     def weights(self):
         """Return the weights for predictions: the averages if there are any."""
         if self.ema_momentum is None:
