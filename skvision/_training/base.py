@@ -170,7 +170,8 @@ class BaseNetworkClassifier(
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
         if any(values is not None for values in validation):
-            validation = self._check_validation(*validation, classes)
+            with _naming_validation_data():
+                validation = self._check_validation(*validation, classes)
         else:
             validation = None
         used = np.flatnonzero(weight)
@@ -570,3 +571,14 @@ class BaseNetworkClassifier(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")
+
+
+@contextmanager
+def _naming_validation_data():
+    """Say that errors of scikit-learn's checks are about the validation data."""
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is not ValueError or "_val" in str(error):
+            raise
+        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from None
