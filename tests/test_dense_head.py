@@ -192,7 +192,7 @@ def test_invalid_data_raise():
         {"y_val": y[:4]},
         {"sample_weight_val": -np.ones(len(X))},
     ):
-        with pytest.raises(ValueError, match="^X_val, y_val or sample_weight_val: "):
+        with pytest.raises(ValueError, match=r"^X_val, y_val or sample_weight_val"):
             head().fit(X, y, **validation | wrong)
     with pytest.raises(ValueError, match=r"early_stopping=True holds out.*has 1\)"):
         head(early_stopping=True).fit(X, [1] + [0] * (len(X) - 1))
