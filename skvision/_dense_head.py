@@ -241,6 +241,6 @@ class DenseHeadClassifier(BaseNetworkClassifier):
                 'transform_input=["X_val"] to transform X_val, too.'
             ) from error
 
-    def _describe_network(self, data, n_outputs):
+    def _describe_network(self, n_outputs):
         units = check_units("hidden_units", self.hidden_units)
         return "dense_head", self.n_features_in_, units, n_outputs

@@ -4,7 +4,6 @@ from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skvision._augmenter import ImageAugmenter
 from skvision._backbones.vgg16 import BLOCKS, LAYERS
@@ -530,7 +529,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
     def _image_size(self):
         return check_image_size(self.image_size, smallest=2**N_BLOCKS)
 
-    def _describe_network(self, data, n_outputs):
+    def _describe_network(self, n_outputs):
         units = check_units("hidden_units", self.hidden_units)
         return "fine_tuned_vgg", self._top(), units, n_outputs
 
@@ -639,7 +638,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         return optimizer_config(config, self.learning_rate)
 
     def _logits(self, X):
-        check_is_fitted(self)
+        self._check_network()
         digest_as_fitted(self.weights, self.weights_digest_)
         return super()._logits(X)
 
@@ -653,7 +652,7 @@ class FineTunedVGGClassifier(BaseNetworkClassifier):
         Rebuilt at each access: changing, training or exporting it has no effect on the
         classifier.
         """
-        check_is_fitted(self)
+        self._check_network()
         from skvision._nets.programs import build_model
 
         top = (*self._image_size(), 3), N_BLOCKS, *self._network[1][2:]

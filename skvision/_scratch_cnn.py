@@ -318,10 +318,10 @@ class ScratchCNNClassifier(BaseNetworkClassifier):
             check_value_range(self.value_range),
         )
 
-    def _describe_network(self, data, n_outputs):
+    def _describe_network(self, n_outputs):
         filters = check_units("filters", self.filters)
         units = int(self.dense_units)
-        return "scratch_cnn", data.image_size, filters, units, n_outputs
+        return "scratch_cnn", self._image_size(), filters, units, n_outputs
 
     def _predicted_views(self, data):
         return predicted_views(data, self.flip_average, self.augmenter)

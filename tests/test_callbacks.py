@@ -45,6 +45,31 @@ def test_fit_uses_copies_of_callbacks():
     assert stopper.epochs == []
 
 
+def test_callback_may_monitor_what_another_one_measures():
+    class Measure(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_f1"] = 1 - epoch
+
+    X, y = data()
+    stop = keras.callbacks.EarlyStopping("val_f1", mode="max", patience=1)
+    classifier = head(callbacks=[Measure(), stop]).fit(X, y)
+    assert classifier.n_iter_ == 2
+    assert list(classifier.history_) == ["loss", "accuracy"]
+
+
+def test_learning_rate_that_the_schedule_would_replace_is_an_error():
+    X, y = data()
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=9)
+    classifier = head(learning_rate_schedule="cosine", callbacks=[plateau])
+    with pytest.raises(ValueError, match=r"before epoch 3.*learning_rate_schedule"):
+        classifier.fit(X, y)
+    assert classifier.set_params(epochs=2).fit(X, y).n_iter_ == 2  # after the last
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    classifier.set_params(callbacks=[schedule]).fit(X, y)
+    one = head(callbacks=[schedule], epochs=1).fit(X, y)
+    assert_array_equal(classifier.predict_proba(X), one.predict_proba(X))
+
+
 def log_to_csv(folder):
     return keras.callbacks.CSVLogger(folder / "log.csv")
 

@@ -96,20 +96,19 @@ def test_failed_refit_keeps_the_previous_fit():
         {"ema_momentum": 0.9},
     ],
 )
-def test_aborted_fit_resumes(tmp_path, parameters):
+def test_aborted_fit_resumes(tmp_path, monkeypatch, parameters):
+    monkeypatch.chdir(tmp_path)
     X, y = data()
     common = parameters | {"epochs": 8}
     expected = head(**common).fit(X, y)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="power cut"):
-            head(checkpoint_dir=tmp_path / "c", callbacks=[PowerCut(3)], **common).fit(
-                X, y
-            )
+            head(checkpoint_dir="c", callbacks=[PowerCut(3)], **common).fit(X, y)
     epochs = []
     watch = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: epochs.append(epoch)
     )
-    resumed = head(checkpoint_dir=tmp_path / "c", callbacks=[watch], **common)
+    resumed = head(checkpoint_dir="c", callbacks=[watch], **common)
     resumed.fit(X, y)
     assert epochs[0] == 3
     assert resumed.history_ == expected.history_
@@ -165,6 +164,7 @@ def test_checkpoint_of_another_training_is_ignored(tmp_path):
         head(callbacks=[PowerCut(3)], **common).fit(X, y)
     for other, X_, y_ in [
         (head(dropout=0.4, **common), X, y),
+        (head(epochs=2, **common), X, y),
         (head(random_state=1, **common), X, y),
         (head(learning_rate=0.02, **common), X, y),
         (head(learning_rate_schedule="cosine", **common), X, y),

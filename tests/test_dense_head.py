@@ -185,6 +185,15 @@ def test_invalid_data_raise():
         head().fit(X, y, X_val=X)
     with pytest.raises(ValueError, match=r"y_val has classes that y does not.*\[7\]"):
         head().fit(X, y, X_val=X[:2], y_val=[0, 7])
+    validation = {"X_val": X, "y_val": y}
+    for wrong in (
+        {"X_val": X[:, :5]},
+        {"y_val": np.eye(2)[y]},
+        {"y_val": y[:4]},
+        {"sample_weight_val": -np.ones(len(X))},
+    ):
+        with pytest.raises(ValueError, match=r"^X_val, y_val or sample_weight_val"):
+            head().fit(X, y, **validation | wrong)
     with pytest.raises(ValueError, match=r"early_stopping=True holds out.*has 1\)"):
         head(early_stopping=True).fit(X, [1] + [0] * (len(X) - 1))
 

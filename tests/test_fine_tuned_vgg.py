@@ -733,6 +733,22 @@ def test_pickle_of_an_unfitted_classifier_is_small():
     assert len(pickle.dumps(FineTunedVGGClassifier())) < 2000
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("image_size", (64, 64)),
+        ("n_trainable_blocks", 2),
+        ("preprocessing", "imagenet"),
+        ("pooling", "max"),
+    ],
+)
+def test_network_must_be_that_of_fit(images, fitted, parameter, value):
+    changed = copy.copy(fitted).set_params(**{parameter: value})
+    for call in lambda: changed.predict(images[0]), lambda: changed.model_:
+        with pytest.raises(ValueError, match=r"was fitted with.*now describe"):
+            call()
+
+
 def test_predict_with_other_weights_than_fit_raises(images, fitted):
     other = pickle.loads(pickle.dumps(fitted))
     other.weights_digest_ = "0" * 64

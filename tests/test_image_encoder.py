@@ -256,6 +256,7 @@ def test_layers_that_keras_numbers_have_one_name_in_every_process(images):
     ("setting", "value", "other"),
     [
         ("dtype_policy", "mixed_bfloat16", "float32"),
+        ("floatx", "float16", "float32"),
         ("image_data_format", "channels_first", "channels_last"),
     ],
 )

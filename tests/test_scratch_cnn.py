@@ -119,6 +119,23 @@ def test_predictions_do_not_depend_on_the_batch(fitted, images):
         assert_allclose(fitted.predict_proba(X[i : i + 1])[0], proba[i], atol=1e-6)
 
 
+def test_network_must_be_that_of_fit(fitted, images):
+    X, _ = images
+    changed = copy.copy(fitted).set_params(batch_size=7, dense_units=5, dropout=0)
+    assert_array_equal(changed.predict_proba(X), fitted.predict_proba(X))
+    with pytest.raises(ValueError, match=r"for \(24, 24\).*'image_size'.*\(32, 32\)"):
+        changed.set_params(image_size=(32, 32)).predict(X)
+
+
+def test_augmenter_must_keep_the_number_of_images(images):
+    class Lossy(ImageAugmenter):
+        def apply(self, images, parameters):
+            return images[:1]
+
+    with pytest.raises(ValueError, match="logits"):
+        cnn(augmenter=Lossy(), epochs=1).fit(*images)
+
+
 def test_all_types_of_X(paths, pixels):
     y = [0, 1] * 12
     expected = cnn().fit(pixels, y).predict_proba(pixels)

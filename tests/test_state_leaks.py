@@ -3,10 +3,15 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skvision import FineTunedVGGClassifier, ScratchCNNClassifier
+from skvision import (
+    FineTunedVGGClassifier,
+    ScratchCNNClassifier,
+    VGG16BottleneckTransformer,
+)
 from skvision._nets import layers, program_pool, programs
 from skvision._nets.optimizers import optimizer_config
 from skvision.exceptions import TrainingDivergedError
@@ -320,6 +325,27 @@ def test_type_of_keras_does_not_leak_into_pooled_programs():
     finally:
         keras.config.set_floatx("float32")
     assert sgd().fit(X, y).loss_curve_ == reference
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        lambda: tf.Graph().as_default(),
+        lambda: tf.distribute.MirroredStrategy(["/cpu:0"]).scope(),
+    ],
+)
+def test_without_eager_execution_there_is_an_error(scope, expected, pixels):
+    classifier = sgd().fit(X, y)
+    transformer = VGG16BottleneckTransformer(weights=None, image_size=(32, 32))
+    for call in (
+        lambda: sgd().fit(X, y),
+        lambda: classifier.predict(X),
+        lambda: classifier.model_,
+        lambda: transformer.transform(pixels[:1]),
+    ):
+        with scope(), pytest.raises(RuntimeError, match="eager execution"):
+            call()
+    assert sgd().fit(X, y).history_ == expected
 
 
 @pytest.mark.parametrize("n_rows", [1, 3, 48, 100])

@@ -103,24 +103,27 @@ def build_network(backbone, image_size):
 
     Keras' global settings could change its data type and the order of its channels.
     """
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            "skvision requires Keras' image data format 'channels_last'. Got "
-            f"{keras.config.image_data_format()!r}. Change it with "
-            "keras.config.set_image_data_format('channels_last')."
-        )
-    if keras.config.dtype_policy().name != "float32" and backbone.kind == "keras":
-        raise ValueError(
-            "Networks of keras.applications can only be built with Keras' data type "
-            f"policy 'float32'. Got {keras.config.dtype_policy().name!r}. Change it "
-            "with keras.config.set_dtype_policy('float32'); the 'compute_dtype' "
-            "parameter chooses the data type of the convolutions."
-        )
+    _check_setting("image_data_format", "channels_last")
+    if backbone.kind == "keras":
+        _check_setting("floatx", "float32")
+        _check_setting("dtype_policy", "float32")
     if backbone.kind == "lite":
         return efficientnet_lite(backbone.name, image_size)
     build = getattr(keras.applications, backbone.name)
     with _PythonSeedKept():
         return build(include_top=False, weights=None, input_shape=(*image_size, 3))
+
+
+def _check_setting(name, required):
+    """Raise unless a global setting of Keras has the required value."""
+    value = getattr(keras.config, name)()
+    value = getattr(value, "name", value)
+    if value != required:
+        raise ValueError(
+            f"This network can only be built with Keras' {name} {required!r}. Got "
+            f"{value!r}. Change it with keras.config.set_{name}({required!r}); the "
+            "'compute_dtype' parameter chooses the data type of the convolutions."
+        )
 
 
 class _PythonSeedKept:

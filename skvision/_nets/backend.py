@@ -119,13 +119,20 @@ def on_cpu():
 
 
 def check_usable_here():
-    """Raise in a process forked after TensorFlow was loaded, which would hang."""
+    """Raise where TensorFlow would hang, or operations would not be executed."""
     if process.forked_after_tensorflow:
         raise RuntimeError(
             "TensorFlow was loaded before this process was forked, and would hang in a "
             "forked process. Start worker processes with joblib's default backend "
             "'loky', or with multiprocessing's start method 'spawn' (or 'forkserver', "
             "if its server does not import TensorFlow), or use threads."
+        )
+    if not tf.executing_eagerly() or tf.distribute.has_strategy():
+        raise RuntimeError(
+            "skvision needs TensorFlow's eager execution. Call it outside of "
+            "tf.function, tf.Graph and tf.distribute.Strategy.scope, without "
+            "tf.compat.v1.disable_eager_execution or disable_v2_behavior, and in "
+            "tf.data.Dataset.map through tf.numpy_function."
         )
 
 

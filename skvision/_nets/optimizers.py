@@ -3,7 +3,7 @@
 import copy
 import json
 
-from skvision._nets.backend import keras
+from skvision._nets.backend import check_usable_here, keras
 
 
 def optimizer_config(optimizer, learning_rate):
@@ -11,6 +11,7 @@ def optimizer_config(optimizer, learning_rate):
 
     The instance is not modified. `learning_rate`, unless None, replaces its own.
     """
+    check_usable_here()
     optimizer = keras.optimizers.get(optimizer)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         raise ValueError("training is in float32, whose loss needs no scale")

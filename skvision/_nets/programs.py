@@ -99,6 +99,9 @@ class Program:
     def optimizer_state(self):
         return [v.numpy() for v in self.optimizer.variables]
 
+    def learning_rate(self):
+        return float(self.optimizer.learning_rate)
+
     def weights(self):
         """Return the weights for predictions: the averages if there are any."""
         if self.ema_momentum is None:
@@ -170,7 +173,8 @@ class Program:
         of an epoch have the same shape.
         """
         n = tf.constant(len(y), tf.float32)
-        batch = (_padded(values, n_rows) for values in (inputs, y, sample_weight))
+        missing = n_rows - len(y)
+        batch = (_padded(values, missing) for values in (inputs, y, sample_weight))
         penalties = tf.constant([l1, l2], tf.float32) if l1 or l2 else None
         momentum = self.ema_momentum
         if momentum is not None:
@@ -187,7 +191,7 @@ class Program:
         batches = chunks(np.arange(n), n_rows)
         with prefetch(data.batch, batches) as prefetched:
             for indices, inputs in zip(batches, prefetched, strict=True):
-                logits = self._logits(_padded(inputs, n_rows))
+                logits = self._logits(_padded(inputs, n_rows - len(indices)))
                 outputs[indices] = logits.numpy()[: len(indices)]
                 if progress is not None:
                     progress.add(len(indices))
@@ -247,8 +251,7 @@ class Program:
         return penalties[0] * l1 + penalties[1] * l2
 
 
-def _padded(values, n_rows):
-    missing = n_rows - len(values)
+def _padded(values, missing):
     if missing:
         values = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
     return tf.constant(values)

@@ -102,8 +102,8 @@ class BaseNetworkClassifier(
         """
 
     @abstractmethod
-    def _describe_network(self, data, n_outputs):
-        """Return `(builder, *arguments)`, as plain values, for `data`."""
+    def _describe_network(self, n_outputs):
+        """Return `(builder, inputs, *arguments)`, as plain values."""
 
     def _effective_dtype(self):
         """Return the data type of the convolutions here and now."""
@@ -170,7 +170,8 @@ class BaseNetworkClassifier(
         seed = self._draw_seed()
         data = self._check_data(X, reset=True).load(seed)
         if any(values is not None for values in validation):
-            validation = self._check_validation(*validation, classes)
+            with _naming_validation_data():
+                validation = self._check_validation(*validation, classes)
         else:
             validation = None
         used = np.flatnonzero(weight)
@@ -264,13 +265,24 @@ class BaseNetworkClassifier(
         Rebuilt at each access: changing, training or exporting it has no effect on the
         classifier.
         """
-        check_is_fitted(self)
+        self._check_network()
         from skvision._nets.programs import build_model
 
         return build_model(self._network, self._weights, self.dropout)
 
-    def _logits(self, X):
+    def _check_network(self):
+        """Raise if not fitted, or if parameters describe another network now."""
         check_is_fitted(self)
+        fitted, now = self._network[1], self._describe_network(self._network[-1])[1]
+        if now != fitted:
+            raise ValueError(
+                f"This {type(self).__name__} was fitted with a network for {fitted}, "
+                f"and its parameters, such as 'image_size', now describe one for "
+                f"{now}. Restore the parameters, or call fit again."
+            )
+
+    def _logits(self, X):
+        self._check_network()
         from skvision._nets.program_pool import predict_logits
 
         with short_traceback(), Interruptible():
@@ -394,7 +406,7 @@ class BaseNetworkClassifier(
     def _train(self, train, validation, classes, seed, X, y):
         """Train the network, and return the attributes of the fitted classifier."""
         n_outputs = 1 if len(classes) == 2 else len(classes)
-        network = self._describe_network(train[0], n_outputs)
+        network = self._describe_network(n_outputs)
         start = self._start(network, train, validation, seed)
 
         def fitted_attributes(state):
@@ -545,9 +557,7 @@ class BaseNetworkClassifier(
         arithmetic = describe_arithmetic(self._effective_dtype())
         settings = network, arithmetic, seed, self._optimizer_config()
         yield repr((__version__, *settings)).encode()
-        names = [name for name in _PLAN_PARAMETERS if name != "verbose"]
-        if self.learning_rate_schedule != "constant":
-            names.append("epochs")
+        names = ["epochs", *(name for name in _PLAN_PARAMETERS if name != "verbose")]
         parameters = [(name, self._plain_parameter(name)) for name in names]
         yield repr(parameters).encode()
         for part in (train, validation or ()):
@@ -561,3 +571,14 @@ class BaseNetworkClassifier(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")
+
+
+@contextmanager
+def _naming_validation_data():
+    """Say that errors of scikit-learn's checks are about the validation data."""
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is not ValueError or "_val" in str(error):
+            raise
+        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from None

@@ -39,11 +39,12 @@ class Checkpoint:
         digest = hashlib.blake2b(digest_size=16)
         for part in content:
             digest.update(part)
-        self.folder = expand_path(folder, "checkpoint_dir")
+        expanded = expand_path(folder, "checkpoint_dir")
+        self.folder = os.path.abspath(expanded)  # a callback may change directory
         self.path = os.path.join(self.folder, f"{digest.hexdigest()}.checkpoint")
         self._warned = False
         try:
-            if not self.folder:
+            if not expanded:
                 raise ValueError("it is empty; '.' is the current folder")
             os.makedirs(self.folder, exist_ok=True)
         except (OSError, ValueError) as error:

@@ -143,6 +143,7 @@ class _Training:
         self.plan, self.state, self.program = plan, state, program
         rate = plan.optimizer["config"].get("learning_rate")
         program.load(state, rate, plan.ema_momentum)
+        self.last_rate = program.learning_rate()
         self.callbacks = _Callbacks(plan, program)
         self.progress = EpochProgress(
             plan.label, plan.epochs, plan.verbose, start=state.epoch
@@ -184,6 +185,7 @@ class _Training:
         self.callbacks.call("on_epoch_begin", epoch, {})
         program.reset_constants(plan.dropout)  # callbacks may have set all weights
         logs = self._train_on_all_batches(epoch)
+        self.last_rate = program.learning_rate()
         with program.averaged_weights():
             if plan.validation is not None:
                 logs |= _evaluate(program, *plan.validation)
@@ -196,6 +198,13 @@ class _Training:
         plan = self.plan
         if plan.learning_rate_schedule == "constant":
             return
+        if self.program.learning_rate() != self.last_rate:
+            raise ValueError(
+                "One of the 'callbacks' changed the learning rate before epoch "
+                f"{epoch + 1}, for which learning_rate_schedule="
+                f"{plan.learning_rate_schedule!r} sets another. Set "
+                "learning_rate_schedule='constant', or set the rate in on_epoch_begin."
+            )
         rate = plan.optimizer["config"]["learning_rate"]
         done = (epoch - plan.first_epoch) / (plan.epochs - plan.first_epoch)
         self.program.optimizer.learning_rate = rate * (1 + np.cos(np.pi * done)) / 2
@@ -312,9 +321,10 @@ class _Callbacks:
             callback.set_model(self.program.model)
 
     def call(self, hook, *args):
+        *position, logs = args
+        logs = dict(logs)  # one callback may add a metric that another monitors
         for callback in self.callbacks:
-            # The last argument is `logs`; a callback may modify its copy.
-            getattr(callback, hook)(*args[:-1], dict(args[-1]))
+            getattr(callback, hook)(*position, logs)
         is_first_batch = hook == "on_train_batch_begin" and args[0] == 0
         is_checked = hook in ("on_train_begin", "on_epoch_begin", "on_epoch_end")
         if self.may_change_model and (is_checked or is_first_batch):
