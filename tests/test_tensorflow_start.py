@@ -55,6 +55,12 @@ def run(code, *, check=True, **settings):
     return result.stderr
 
 
+def test_other_backend_of_keras_is_refused_before_it_is_imported():
+    # It may not be installed.
+    errors = run(TRANSFORM, check=False, KERAS_BACKEND="torch")
+    assert "requires Keras with the backend 'tensorflow'. Got 'torch'" in errors
+
+
 @pytest.mark.slow
 def test_nothing_is_printed_by_default():
     assert run(MATPLOTLIB + TRANSFORM + EVERYTHING) == ""

@@ -13,11 +13,22 @@ from skvision._utils.parallel import n_threads, run_to_end
 
 
 def _load():
+    _check_backend(os.environ.get("KERAS_BACKEND") or "tensorflow")
     with process.tensorflow_start():
-        import keras  # noqa: F401
+        import keras
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    _check_backend(keras.backend.backend())
+
+
+def _check_backend(name):
+    if name != "tensorflow":
+        raise ImportError(
+            f"skvision requires Keras with the backend 'tensorflow'. Got {name!r} "
+            "instead. Set the environment variable KERAS_BACKEND to 'tensorflow' "
+            "before Keras is imported."
+        )
 
 
 # An import that Ctrl-C ends halfway cannot be repeated in the same process.
@@ -136,10 +147,4 @@ def check_usable_here():
         )
 
 
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        "skvision requires Keras with the backend 'tensorflow'. Got "
-        f"{keras.backend.backend()!r} instead. Set the environment variable "
-        "KERAS_BACKEND to 'tensorflow' before Keras is imported."
-    )
 _configure()
