@@ -45,6 +45,7 @@ FAMILIES = [
     pytest.param("ResNet50", marks=pytest.mark.slow),
     pytest.param("DenseNet121", marks=pytest.mark.slow),
     pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+    pytest.param("MobileNetV3Small", marks=pytest.mark.slow),
     pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
     pytest.param("Xception", marks=pytest.mark.slow),
     pytest.param("InceptionV3", marks=pytest.mark.slow),
@@ -52,11 +53,11 @@ FAMILIES = [
 ]
 
 
-def keras_network(name, size):
+def keras_network(name, size, pooling):
     """Return Keras' own network with the weights of ``weights=None``."""
     backbone = BACKBONES[name]
     model = getattr(keras.applications, name)(
-        include_top=False, weights=None, input_shape=(*size, 3)
+        include_top=False, weights=None, input_shape=(*size, 3), pooling=pooling
     )
     loaded = backbones.loaded_network(backbone, None, None, size)
     model.set_weights(loaded.get_weights())
@@ -66,22 +67,31 @@ def keras_network(name, size):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_features_are_those_of_keras_with_its_preprocessing(name, images):
     size = images.shape[1:3]
-    model = keras_network(name, size)
     module = importlib.import_module(f"keras.applications.{BACKBONES[name].module}")
     inputs = module.preprocess_input(images.astype("float32"))
-    if name == "ConvNeXtTiny":  # what follows the last feature map is its pooling
-        model = keras.Model(model.input, model.layers[-2].output)
-    expected = model.predict(inputs, verbose=0)
-    encoder = raw(name, image_size=size)
-    features = encoder.fit_transform(images)
-    assert_allclose(
-        features, expected.mean(axis=(1, 2)), rtol=0, atol=1e-5 * abs(expected).max()
-    )
-    assert features.shape[1] == BACKBONES[name].n_features
-    flat = encoder.set_params(pooling=None).fit_transform(images)
-    assert_allclose(
-        flat, expected.reshape(len(images), -1), rtol=0, atol=1e-5 * expected.max()
-    )
+    for pooling in ("avg", None):
+        model = keras_network(name, size, pooling)
+        expected = model.predict(inputs, verbose=0).reshape(len(images), -1)
+        features = raw(name, image_size=size, pooling=pooling).fit_transform(images)
+        assert_allclose(features, expected, rtol=0, atol=1e-5 * abs(expected).max())
+        if pooling is not None:
+            assert features.shape[1] == BACKBONES[name].n_features
+
+
+def test_normalization_at_the_end_follows_the_pooling():
+    """ConvNeXt: the feature map before it is a sum, which is no layer of Keras."""
+    inputs = keras.Input((8, 8, 3))
+    summed = keras.layers.Conv2D(4, 3, kernel_initializer="ones")(inputs) + 1.0
+    norm = keras.layers.LayerNormalization(name="norm")
+    network = keras.Model(inputs, norm(summed))
+    norm.set_weights([np.arange(1.0, 5.0), np.ones(4)])
+    values = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    base, normalize = backbones.cut(network, "norm", "tiny")
+    pooled = base(values).numpy().mean(axis=(1, 2))
+    assert_allclose(pooled, keras.Model(inputs, summed)(values).numpy().mean((1, 2)))
+    assert_array_equal(normalize(pooled), norm(pooled))
+    base, normalize = backbones.cut(network, "conv2d", "tiny")
+    assert normalize(pooled) is pooled
 
 
 @pytest.mark.slow

@@ -45,12 +45,14 @@ def image_extractor(
 
 @functools.lru_cache(maxsize=16)
 def _traced_extractor(backbone, weights, digest, layer, pooling, image_size, dtype):
-    network = _inference_network(backbone, weights, digest, layer, image_size, dtype)
+    parts = _inference_network(backbone, weights, digest, layer, image_size, dtype)
+    network, normalize = parts
     pool = builders.POOLING[pooling]
 
     def extract(images):
         images = _preprocess(tf.cast(images, tf.float32), backbone.preprocessing)
-        return pool(tf.cast(network(images, training=False), tf.float32))
+        maps = tf.cast(network(images, training=False), tf.float32)
+        return pool(normalize(maps)) if pooling is None else normalize(pool(maps))
 
     return traced(extract)
 
@@ -66,9 +68,27 @@ def _preprocess(images, mode):
 @functools.lru_cache(maxsize=4)
 def _inference_network(backbone, weights, digest, layer, image_size, dtype):
     network = loaded_network(backbone, weights, digest, image_size)
-    output = find_layer(network, layer, backbone.name).output
+    network, normalize = cut(network, layer, backbone.name)
     with _PythonSeedKept():
-        return inference_copy(keras.Model(network.input, output), dtype)
+        return inference_copy(network, dtype), normalize
+
+
+def cut(network, layer, backbone_name):
+    """Return the network up to a layer, and a function of its pooled output.
+
+    ConvNeXt ends with a normalization, which Keras applies after pooling. Where there
+    is none, the function returns what it gets.
+    """
+    layer, normalize = find_layer(network, layer, backbone_name), lambda x: x
+    output = layer.output
+    is_norm = isinstance(layer, keras.layers.LayerNormalization)
+    if is_norm and output is network.output:
+        output = layer.input
+        with _PythonSeedKept():
+            normalize = type(layer).from_config(layer.get_config())
+        normalize.build(output.shape)
+        normalize.set_weights(layer.get_weights())
+    return keras.Model(network.input, output), normalize
 
 
 @functools.lru_cache(maxsize=64)

@@ -59,24 +59,25 @@ def feature_network(encoder):
     """Return a Keras model from uint8 images to the features of an encoder."""
     images = _input(encoder)
     views = _views(images, encoder.flip_average)
-    base = _base(encoder)
-    features = _mean([_pooled(base(view), encoder.pooling) for view in views])
+    base, normalize = _base(encoder)
+    pooling = encoder.pooling
+    features = _mean([_pooled(base(view), pooling, normalize) for view in views])
     return keras.Model(images, _normalized(features, encoder.normalization))
 
 
 def _base(encoder):
-    """Return a Keras model from images (0 to 255) to feature maps of the layer."""
+    """Return what `backbones.cut` returns, as a model from images (0 to 255)."""
     backbone, name, *_, preprocessing = encoder._network()
     image_size = encoder._image_settings().image_size
     fitted = getattr(encoder, "weights_digest_", None)
     digest = digest_as_fitted(encoder.weights, fitted, backbone)
     if backbone.kind == "vgg16":
-        return _vgg16(encoder.weights, digest, name, preprocessing)
+        return _vgg16(encoder.weights, digest, name, preprocessing), lambda x: x
     network = backbones.loaded_network(backbone, encoder.weights, digest, image_size)
-    output = backbones.find_layer(network, name, backbone.name).output
+    network, normalize = backbones.cut(network, name, backbone.name)
     images = keras.Input((*image_size, 3), **FLOAT)
     x = _preprocessed(images, backbone.preprocessing)
-    return keras.Model(images, keras.Model(network.input, output)(x), name=BASE)
+    return keras.Model(images, network(x), name=BASE), normalize
 
 
 def _preprocessed(x, mode):
@@ -143,8 +144,9 @@ def _mean(values):
     return values[0] if len(values) == 1 else layers.Average(**FLOAT)(values)
 
 
-def _pooled(maps, pooling):
-    return _POOLING[pooling](**IMAGES)(maps)
+def _pooled(maps, pooling, normalize):
+    pool = _POOLING[pooling](**IMAGES)
+    return pool(normalize(maps)) if pooling is None else normalize(pool(maps))
 
 
 def _normalized(x, normalization):
