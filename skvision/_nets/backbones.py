@@ -15,9 +15,9 @@ import tempfile
 import h5py
 import numpy as np
 
-from skvision._backbones.keras_files import with_second_rescaling
-from skvision._backbones.keras_weights import keras_content
-from skvision._backbones.weights import RANDOM_SEED, load_arrays, weights_digest
+from skvision._backbones.keras_files import arrays_digest, with_second_rescaling
+from skvision._backbones.keras_weights import imagenet_digest, keras_content
+from skvision._backbones.weights import RANDOM_SEED, load_arrays
 from skvision._nets import builders
 from skvision._nets.backend import check_usable_here, keras, tf, traced
 from skvision._nets.efficientnet_lite import efficientnet_lite
@@ -104,18 +104,13 @@ def loaded_network(backbone, weights, digest, image_size):
     if weights is None:
         _set_random_weights(network)
     elif (
-        backbone.kind == "keras"
-        and isinstance(weights, str)
-        and (weights == "imagenet")
+        backbone.kind == "keras" and isinstance(weights, str) and weights == "imagenet"
     ):
-        _load_keras_weights(network, backbone)
+        _load_keras_weights(network, backbone, digest)
     else:
-        _load_arrays(network, backbone, weights)
-        if weights_digest(weights, backbone) != digest:
-            raise ValueError(
-                f"The file in the 'weights' parameter, {weights!r}, changed while it "
-                "was read. Call again when no process writes to it."
-            )
+        arrays = load_arrays(backbone, weights)
+        _check_digest(arrays_digest(arrays), digest, weights)
+        _set_arrays(network, arrays, backbone, weights)
     for layer in network.layers:
         if hasattr(layer, "finalize_state"):  # normalization caches its mean
             layer.finalize_state()
@@ -221,12 +216,23 @@ def _set_random_weights(network):
         variable.assign(scale * rng.standard_normal(shape, dtype=np.float32))
 
 
-def _load_keras_weights(network, backbone):
+def _check_digest(found, expected, weights):
+    """Raise unless what was read is what the key of the store stands for."""
+    if found != expected:
+        raise ValueError(
+            f"The file with weights={weights!r} changed while it was read. Call again "
+            "when no process writes to it."
+        )
+
+
+def _load_keras_weights(network, backbone, digest):
     """Load Keras' own file, after its digest was compared."""
+    content = keras_content(backbone)
+    _check_digest(imagenet_digest(backbone, content), digest, "imagenet")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, backbone.file)
         with open(path, "wb") as stream:
-            stream.write(keras_content(backbone))
+            stream.write(content)
         network.load_weights(path)
     if backbone.module == "efficientnet":
         [layer] = (x for x in network.layers if _is_normalization(x))
@@ -238,13 +244,12 @@ def _is_normalization(layer):
     return isinstance(layer, keras.layers.Normalization)
 
 
-def _load_arrays(network, backbone, weights):
-    """Load arrays by the names that Keras gives them in a file of weights.
+def _set_arrays(network, arrays, backbone, weights):
+    """Set arrays by the names that Keras gives them in a file of weights.
 
     Keras loads a file that it wrote itself, in which the values are replaced. So the
     user's file can neither lack a layer nor bring one.
     """
-    arrays = load_arrays(backbone, weights)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "network.weights.h5")
         network.save_weights(path)
@@ -272,5 +277,6 @@ def _check_arrays(arrays, shapes, backbone, weights):
                 f"weights={weights!r} does not fit {backbone.name}: {name} has shape "
                 f"{found.get(name, 'none (it is missing)')}, expected "
                 f"{shapes.get(name, 'no such array')}. Expected a file saved from that "
-                "network without its last layers (include_top=False)."
+                "network without its last layers (include_top=False), by its own "
+                "save_weights if it is a part of another model."
             )
