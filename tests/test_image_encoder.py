@@ -245,21 +245,24 @@ def test_layers_without_a_feature_map_are_refused():
         backbones.find_layer(keras.Model(inputs, pooled), "pool", "tiny")
 
 
-def test_layers_that_keras_numbers_have_one_name_in_every_process(images):
-    keras.layers.Activation("relu")  # Keras now counts on from here
-    layer = "activation_3"
-    names = [
-        backbones.find_layer(
-            backbones.build_network(BACKBONES["MobileNetV3Small"], (32, 32)), layer, ""
-        ).name
-        for _ in range(2)
-    ]
-    assert names[0] != names[1]
-    shapes = {
-        backbones.map_shape.__wrapped__(BACKBONES["MobileNetV3Small"], layer, (32, 32))
-        for _ in range(2)
+def test_layers_that_keras_numbers_have_one_name_in_every_process():
+    kinds = {
+        "conv2d": keras.layers.Conv2D,
+        "re_lu": keras.layers.ReLU,
+        "activation": lambda *_: keras.layers.Activation("relu"),
+        "max_pooling2d": keras.layers.MaxPooling2D,
+        "zero_padding2d": keras.layers.ZeroPadding2D,
     }
-    assert len(shapes) == 1
+    arguments = {"conv2d": (2, 1)}
+    for _ in range(2):  # in the second network, Keras counts on
+        x = inputs = keras.Input((32, 32, 3))
+        for kind, layer in 2 * list(kinds.items()):
+            x = layer(*arguments.get(kind, ()))(x)
+        network = keras.Model(inputs, x)
+        names = [name for _, name in backbones._canonical_names(network)]
+        assert sorted(names) == sorted([*kinds, *(f"{kind}_1" for kind in kinds)])
+        assert backbones.find_layer(network, "conv2d_1", "") is network.layers[6]
+    assert network.layers[6].name != "conv2d_1"
 
 
 @pytest.mark.parametrize(

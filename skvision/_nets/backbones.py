@@ -185,11 +185,10 @@ def _canonical_names(network):
     """Yield (layer, name), with the numbers of automatic names counted from 0."""
     numbered = {}
     for layer in network.layers[1:]:
-        prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
-        found = re.fullmatch(rf"{prefix}(?:_(\d+))?", layer.name)
-        if found:
-            number = int(found[1] or 0)
-            numbered.setdefault(prefix, []).append((number, layer))
+        prefix, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()
+        # Such as "max_pooling2d_1", of the type MaxPooling2D.
+        if prefix.replace("_", "") == type(layer).__name__.lower():
+            numbered.setdefault(prefix, []).append((int(number or 0), layer))
         else:
             yield layer, layer.name
     for prefix, items in numbered.items():
