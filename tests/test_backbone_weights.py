@@ -337,8 +337,9 @@ def test_file_that_is_replaced_for_a_moment_is_noticed(saved, tmp_path, monkeypa
     monkeypatch.setattr(
         backbones, "load_arrays", lambda backbone, _: read(backbone, other)
     )
+    digest = weights.weights_digest(saved, MOBILENET)
     with pytest.raises(ValueError, match=r"weights=.*changed while it was read"):
-        features(weights=saved, batch_size=7)
+        backbones.loaded_network(MOBILENET, saved, digest, (32, 32))
 
 
 def test_missing_file_is_named(tmp_path):
@@ -414,6 +415,24 @@ def test_weights_without_a_recorded_digest_are_identified_by_content(
     monkeypatch.setattr(backbones, "keras_content", lambda _: other)
     with pytest.raises(ValueError, match="weights='imagenet' changed while"):
         backbones.loaded_network(backbone, "imagenet", digest, (32, 32))
+
+
+def test_layers_have_the_names_that_keras_gives_them_in_files(tmp_path):
+    inner = keras.Sequential(
+        [keras.layers.LayerNormalization(), keras.layers.Conv2D(2, 1)]
+    )
+    x = inputs = keras.Input((8, 8, 3))
+    for layer in (inner, keras.layers.SeparableConv2D(2, 3), keras.layers.ReLU()):
+        x = layer(x)
+    network = keras.Model(inputs, keras.layers.BatchNormalization()(x + 1))
+    path = tmp_path / "network.weights.h5"
+    network.save_weights(path)
+    arrays = {k: a + 1 for k, a in read_keras_file(path, MOBILENET).items()}
+    backbones._set_arrays(network, arrays, MOBILENET, path)
+    path.unlink()
+    network.save_weights(path)
+    for name, array in read_keras_file(path, MOBILENET).items():
+        assert_array_equal(array, arrays[name])
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ A network is built as Keras builds it, and its weights are set. For extraction, 
 cut at a layer and copied, with batch normalization folded into the convolutions.
 """
 
+import collections
 import difflib
 import functools
 import math
@@ -12,7 +13,6 @@ import random
 import re
 import tempfile
 
-import h5py
 import numpy as np
 
 from skvision._backbones.keras_files import arrays_digest, with_second_rescaling
@@ -244,27 +244,31 @@ def _is_normalization(layer):
 
 
 def _set_arrays(network, arrays, backbone, weights):
-    """Set arrays by the names that Keras gives them in a file of weights.
+    """Set arrays by the names that Keras gives them in a file of weights."""
+    names, shapes = {}, {}
+    for path, layer in _layers_by_path(network):
+        variables = {}
+        layer.save_own_variables(variables)
+        names[layer] = {key: f"{path}/vars/{key}" for key in variables}
+        shapes |= {f"{path}/vars/{key}": v.shape for key, v in variables.items()}
+    _check_arrays(arrays, shapes, backbone, weights)
+    for layer, keys in names.items():
+        if keys:
+            layer.load_own_variables({key: arrays[name] for key, name in keys.items()})
 
-    Keras loads a file that it wrote itself, in which the values are replaced. So the
-    user's file can neither lack a layer nor bring one.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "network.weights.h5")
-        network.save_weights(path)
-        with h5py.File(path, "r+") as file:
-            shapes = {}
-            file.visititems(
-                lambda name, item: (
-                    shapes.update({name: item.shape})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-            _check_arrays(arrays, shapes, backbone, weights)
-            for name, array in arrays.items():
-                file[name][...] = array
-        network.load_weights(path)
+
+def _layers_by_path(network, group="layers"):
+    """Yield (path, layer) of all layers; Keras counts those of one type."""
+    counts = collections.Counter()
+    for layer in network.layers:
+        kind = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+        kind = re.sub("([a-z])([A-Z])", r"\1_\2", kind).lower()
+        path = f"{group}/{kind}_{counts[kind]}" if counts[kind] else f"{group}/{kind}"
+        counts[kind] += 1
+        if hasattr(layer, "layers"):
+            yield from _layers_by_path(layer, f"{path}/layers")
+        else:
+            yield path, layer
 
 
 def _check_arrays(arrays, shapes, backbone, weights):
