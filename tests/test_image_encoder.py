@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from skvision import ImageEncoder, VGG16BottleneckTransformer, list_backbones
 from skvision._backbones.table import BACKBONES
 from skvision._nets import arithmetic, backbones
+from skvision._nets.folding import inference_copy
 
 LITE0 = "EfficientNetLite0"
 
@@ -76,6 +77,28 @@ def test_features_are_those_of_keras_with_its_preprocessing(name, images):
         assert_allclose(features, expected, rtol=0, atol=1e-5 * abs(expected).max())
         if pooling is not None:
             assert features.shape[1] == BACKBONES[name].n_features
+
+
+def test_inference_copy_has_faster_layers_and_the_same_output():
+    layers, rng = keras.layers, np.random.default_rng(0)
+    x = inputs = keras.Input((8, 8, 3))
+    for layer in (
+        layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0]),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.Conv2D(4, 3, strides=2, padding="same", groups=4, activation="relu"),
+        layers.Conv2D(4, 3, groups=4, use_bias=False),
+        layers.BatchNormalization(),
+    ):
+        x = layer(x)
+    network = keras.Model(inputs, x)
+    for variable in network.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    copy = inference_copy(network, "float32")
+    kinds = [type(layer).__name__ for layer in copy.layers[1:]]
+    depthwise = ["DepthwiseConv2D"] * 2
+    assert kinds == ["Rescaling", "Conv2D", *depthwise, "Activation"]
+    values = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    assert_allclose(copy(values), network(values), rtol=1e-5, atol=1e-5)
 
 
 def test_normalization_at_the_end_follows_the_pooling():

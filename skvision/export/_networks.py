@@ -6,6 +6,7 @@ from skvision._backbones.weights import digest_as_fitted
 from skvision._features.normalization import LENGTH
 from skvision._nets import backbones, builders
 from skvision._nets.backend import keras, tf
+from skvision._nets.folding import inference_copy
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
 from skvision.export._calibration import (
     calibrated_probabilities,
@@ -75,6 +76,7 @@ def _base(encoder):
         return _vgg16(encoder.weights, digest, name, preprocessing), lambda x: x
     network = backbones.loaded_network(backbone, encoder.weights, digest, image_size)
     network, normalize = backbones.cut(network, name, backbone.name)
+    network = inference_copy(network, "float32")
     images = keras.Input((*image_size, 3), **FLOAT)
     x = _preprocessed(images, backbone.preprocessing)
     return keras.Model(images, network(x), name=BASE), normalize
