@@ -251,6 +251,7 @@ def test_feature_names_and_pickle_size(images):
             {"backbone": "nothing alike"},
             r"Got 'nothing alike' instead\. skvision\.list",
         ),
+        ({"backbone": "keras.applications.Xception"}, r"Did you mean 'Xception'\?"),
         ({"layer": "top_activtion"}, r"no layer of that name\. Similar.*'top_activat"),
         ({"image_size": (16, 32)}, r"'image_size' parameter .* at least 32 here"),
         ({"interpolation": "cubic"}, r"'interpolation' parameter .* must be a str"),
