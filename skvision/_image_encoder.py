@@ -138,9 +138,10 @@ class ImageEncoder(BaseImageEncoder):
     For the same number of images, neither order nor neighbours nor the store change a
     bit.
 
-    Features of networks that end with ReLU or ReLU6 are not negative. Those that end
-    with swish (EfficientNet, MobileNetV3) can be slightly negative, and those of
-    ConvNeXt have any sign: "power" keeps the sign.
+    With ``normalization=None``, features are those of Keras' network with
+    ``include_top=False`` and the same `pooling`. If it ends with ReLU or ReLU6, they
+    are not negative. Those of networks that end with swish (EfficientNet, MobileNetV3)
+    can be slightly negative, and those of ConvNeXt have any sign: "power" keeps it.
 
     TensorFlow is loaded when the first image has to pass through the network, and in
     `fit` if `layer` or ``pooling=None`` is given, to find the number of features.

@@ -267,7 +267,7 @@ def test_file_of_keras_is_loaded_from_a_path(saved, tmp_path):
     expected = features(weights=None)
     assert_allclose(features(weights=saved), expected, rtol=1e-5, atol=1e-9)
     renamed = tmp_path / "weights.dat"
-    arrays = read_keras_file(saved)
+    arrays = read_keras_file(saved, MOBILENET)
     arrays["layers/conv2d/vars/0"] = 2 * arrays["layers/conv2d/vars/0"]
     renamed.write_bytes(as_keras_file(arrays))
     other = features(weights=str(renamed))
@@ -277,7 +277,7 @@ def test_file_of_keras_is_loaded_from_a_path(saved, tmp_path):
 
 
 def changed(saved, change):
-    arrays = read_keras_file(saved)
+    arrays = read_keras_file(saved, MOBILENET)
     change(arrays)
     return bytes(as_keras_file(arrays))
 
@@ -318,6 +318,28 @@ def test_crafted_files_are_refused(content, message, tmp_path):
         features(weights=path)
     assert "MobileNetV3Small without its last layers" in str(info.value)
     assert "SKVISION_TEST" not in os.environ
+
+
+def test_many_links_to_the_same_data_are_refused(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["layers/0"] = np.zeros(10**6, dtype=np.float32)
+        for i in range(1, 60):
+            file[f"layers/{i}"] = file["layers/0"]
+    with pytest.raises(ValueError, match=r"w\.h5.*more data than MobileNetV3Small has"):
+        features(weights=tmp_path / "w.h5")
+
+
+def test_file_that_is_replaced_for_a_moment_is_noticed(saved, tmp_path, monkeypatch):
+    """Otherwise, features of other weights would be stored under the digest."""
+    other = tmp_path / "other.weights.h5"
+    other.write_bytes(changed(saved, lambda a: a[KERNEL].fill(1)))
+    read = backbones.load_arrays
+    monkeypatch.setattr(
+        backbones, "load_arrays", lambda backbone, _: read(backbone, other)
+    )
+    digest = weights.weights_digest(saved, MOBILENET)
+    with pytest.raises(ValueError, match=r"weights=.*changed while it was read"):
+        backbones.loaded_network(MOBILENET, saved, digest, (32, 32))
 
 
 def test_missing_file_is_named(tmp_path):
@@ -371,15 +393,46 @@ def test_download_is_verified_and_kept(as_imagenet, monkeypatch):
     assert path.read_bytes() == content
 
 
-def test_weights_without_a_recorded_digest_are_identified_by_content(models):
+def test_weights_without_a_recorded_digest_are_identified_by_content(
+    models, monkeypatch
+):
     backbone = table.BACKBONES["MobileNetV2"]
     assert backbone.file_digest is None
     models.mkdir(parents=True)
     digests = set()
-    for content in (b"one", b"two"):
+    for value in range(2):
+        content = bytes(as_keras_file({"value": np.array(value)}))
         (models / backbone.file).write_bytes(content)
         digests.add(weights.weights_digest("imagenet", backbone))
     assert len(digests) == 2
+    encoder = ImageEncoder("MobileNetV2", image_size=(32, 32)).fit(IMAGES)
+    digest = encoder.weights_digest_
+    (models / backbone.file).write_bytes(content[:-1])
+    with pytest.raises(WeightsNotFoundError, match=rf"{backbone.file}: .*truncated"):
+        encoder.transform(IMAGES)
+    # Replaced between the digest and the reading of the weights.
+    other = bytes(as_keras_file({"value": np.array(2)}))
+    monkeypatch.setattr(backbones, "keras_content", lambda _: other)
+    with pytest.raises(ValueError, match="weights='imagenet' changed while"):
+        backbones.loaded_network(backbone, "imagenet", digest, (32, 32))
+
+
+def test_layers_have_the_names_that_keras_gives_them_in_files(tmp_path):
+    inner = keras.Sequential(
+        [keras.layers.LayerNormalization(), keras.layers.Conv2D(2, 1)]
+    )
+    x = inputs = keras.Input((8, 8, 3))
+    for layer in (inner, keras.layers.SeparableConv2D(2, 3), keras.layers.ReLU()):
+        x = layer(x)
+    network = keras.Model(inputs, keras.layers.BatchNormalization()(x + 1))
+    path = tmp_path / "network.weights.h5"
+    network.save_weights(path)
+    arrays = {k: a + 1 for k, a in read_keras_file(path, MOBILENET).items()}
+    backbones._set_arrays(network, arrays, MOBILENET, path)
+    path.unlink()
+    network.save_weights(path)
+    for name, array in read_keras_file(path, MOBILENET).items():
+        assert_array_equal(array, arrays[name])
 
 
 @pytest.mark.slow
@@ -404,5 +457,5 @@ def test_second_rescaling_of_efficientnet(tmp_path, monkeypatch):
         )
         result = encoder.fit_transform(IMAGES)
         assert_allclose(result, expected, rtol=0, atol=1e-5 * abs(expected).max())
-    variance = read_keras_file(path, "efficientnet")["layers/normalization/vars/1"]
+    variance = read_keras_file(path, backbone)["layers/normalization/vars/1"]
     assert_allclose(variance, DEVIATIONS, rtol=1e-6)

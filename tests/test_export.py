@@ -590,6 +590,29 @@ def test_licence_of_the_imagenet_weights():
     assert "CC BY 4.0" in describe(parts, "fixed", True)["weights"]["license"]
 
 
+@pytest.mark.slow
+def test_network_with_normalization_inside_to_onnx(images, tmp_path):
+    encoder = ImageEncoder(
+        "EfficientNetB0", weights=None, image_size=SIZE, layer="stem_activation"
+    )
+    model = make_pipeline(encoder, LogisticRegression()).fit(images, TWO)
+    outputs = run_onnx(exported(model, tmp_path, "onnx"), images)
+    assert list(outputs["label"]) == list(model.predict(images))
+
+
+def test_weights_of_the_user_are_described_without_those_of_imagenet(tmp_path):
+    from skvision._backbones.keras_files import as_keras_file
+    from skvision.export._metadata import describe
+    from skvision.export._parts import Parts
+
+    path = tmp_path / "own.weights.h5"
+    path.write_bytes(as_keras_file({"layers/conv2d/vars/0": np.ones(3)}))
+    # Keras records no digest for this network.
+    encoder = ImageEncoder("MobileNetV2", weights=path)
+    parts = Parts(encoder, None, np.array(["cat", "dog"]))
+    assert describe(parts, "fixed", True)["weights"]["origin"] == "a file of the user"
+
+
 def calibrated_members(*estimators, images, y=TWO):
     """Return a calibration with one member for each of these fitted estimators."""
     whole = CalibratedClassifierCV(FrozenEstimator(estimators[0])).fit(images, y)

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from skvision import ImageEncoder, VGG16BottleneckTransformer, list_backbones
 from skvision._backbones.table import BACKBONES
 from skvision._nets import arithmetic, backbones
+from skvision._nets.folding import inference_copy
 
 LITE0 = "EfficientNetLite0"
 
@@ -45,6 +46,7 @@ FAMILIES = [
     pytest.param("ResNet50", marks=pytest.mark.slow),
     pytest.param("DenseNet121", marks=pytest.mark.slow),
     pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+    pytest.param("MobileNetV3Small", marks=pytest.mark.slow),
     pytest.param("ConvNeXtTiny", marks=pytest.mark.slow),
     pytest.param("Xception", marks=pytest.mark.slow),
     pytest.param("InceptionV3", marks=pytest.mark.slow),
@@ -52,11 +54,11 @@ FAMILIES = [
 ]
 
 
-def keras_network(name, size):
+def keras_network(name, size, pooling):
     """Return Keras' own network with the weights of ``weights=None``."""
     backbone = BACKBONES[name]
     model = getattr(keras.applications, name)(
-        include_top=False, weights=None, input_shape=(*size, 3)
+        include_top=False, weights=None, input_shape=(*size, 3), pooling=pooling
     )
     loaded = backbones.loaded_network(backbone, None, None, size)
     model.set_weights(loaded.get_weights())
@@ -66,22 +68,53 @@ def keras_network(name, size):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_features_are_those_of_keras_with_its_preprocessing(name, images):
     size = images.shape[1:3]
-    model = keras_network(name, size)
     module = importlib.import_module(f"keras.applications.{BACKBONES[name].module}")
     inputs = module.preprocess_input(images.astype("float32"))
-    if name == "ConvNeXtTiny":  # what follows the last feature map is its pooling
-        model = keras.Model(model.input, model.layers[-2].output)
-    expected = model.predict(inputs, verbose=0)
-    encoder = raw(name, image_size=size)
-    features = encoder.fit_transform(images)
-    assert_allclose(
-        features, expected.mean(axis=(1, 2)), rtol=0, atol=1e-5 * abs(expected).max()
-    )
-    assert features.shape[1] == BACKBONES[name].n_features
-    flat = encoder.set_params(pooling=None).fit_transform(images)
-    assert_allclose(
-        flat, expected.reshape(len(images), -1), rtol=0, atol=1e-5 * expected.max()
-    )
+    for pooling in ("avg", None):
+        model = keras_network(name, size, pooling)
+        expected = model.predict(inputs, verbose=0).reshape(len(images), -1)
+        features = raw(name, image_size=size, pooling=pooling).fit_transform(images)
+        assert_allclose(features, expected, rtol=0, atol=1e-5 * abs(expected).max())
+        if pooling is not None:
+            assert features.shape[1] == BACKBONES[name].n_features
+
+
+def test_inference_copy_has_faster_layers_and_the_same_output():
+    layers, rng = keras.layers, np.random.default_rng(0)
+    x = inputs = keras.Input((8, 8, 3))
+    for layer in (
+        layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0]),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.Conv2D(4, 3, strides=2, padding="same", groups=4, activation="relu"),
+        layers.Conv2D(4, 3, groups=4, use_bias=False),
+        layers.BatchNormalization(),
+    ):
+        x = layer(x)
+    network = keras.Model(inputs, x)
+    for variable in network.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    copy = inference_copy(network, "float32")
+    kinds = [type(layer).__name__ for layer in copy.layers[1:]]
+    depthwise = ["DepthwiseConv2D"] * 2
+    assert kinds == ["Rescaling", "Conv2D", *depthwise, "Activation"]
+    values = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    assert_allclose(copy(values), network(values), rtol=1e-5, atol=1e-5)
+
+
+def test_normalization_at_the_end_follows_the_pooling():
+    """ConvNeXt: the feature map before it is a sum, which is no layer of Keras."""
+    inputs = keras.Input((8, 8, 3))
+    summed = keras.layers.Conv2D(4, 3, kernel_initializer="ones")(inputs) + 1.0
+    norm = keras.layers.LayerNormalization(name="norm")
+    network = keras.Model(inputs, norm(summed))
+    norm.set_weights([np.arange(1.0, 5.0), np.ones(4)])
+    values = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    base, normalize = backbones.cut(network, "norm", "tiny")
+    pooled = base(values).numpy().mean(axis=(1, 2))
+    assert_allclose(pooled, keras.Model(inputs, summed)(values).numpy().mean((1, 2)))
+    assert_array_equal(normalize(pooled), norm(pooled))
+    base, normalize = backbones.cut(network, "conv2d", "tiny")
+    assert normalize(pooled) is pooled
 
 
 @pytest.mark.slow
@@ -218,6 +251,7 @@ def test_feature_names_and_pickle_size(images):
             {"backbone": "nothing alike"},
             r"Got 'nothing alike' instead\. skvision\.list",
         ),
+        ({"backbone": "keras.applications.Xception"}, r"Did you mean 'Xception'\?"),
         ({"layer": "top_activtion"}, r"no layer of that name\. Similar.*'top_activat"),
         ({"image_size": (16, 32)}, r"'image_size' parameter .* at least 32 here"),
         ({"interpolation": "cubic"}, r"'interpolation' parameter .* must be a str"),
@@ -235,21 +269,24 @@ def test_layers_without_a_feature_map_are_refused():
         backbones.find_layer(keras.Model(inputs, pooled), "pool", "tiny")
 
 
-def test_layers_that_keras_numbers_have_one_name_in_every_process(images):
-    keras.layers.Activation("relu")  # Keras now counts on from here
-    layer = "activation_3"
-    names = [
-        backbones.find_layer(
-            backbones.build_network(BACKBONES["MobileNetV3Small"], (32, 32)), layer, ""
-        ).name
-        for _ in range(2)
-    ]
-    assert names[0] != names[1]
-    shapes = {
-        backbones.map_shape.__wrapped__(BACKBONES["MobileNetV3Small"], layer, (32, 32))
-        for _ in range(2)
+def test_layers_that_keras_numbers_have_one_name_in_every_process():
+    kinds = {
+        "conv2d": keras.layers.Conv2D,
+        "re_lu": keras.layers.ReLU,
+        "activation": lambda *_: keras.layers.Activation("relu"),
+        "max_pooling2d": keras.layers.MaxPooling2D,
+        "zero_padding2d": keras.layers.ZeroPadding2D,
     }
-    assert len(shapes) == 1
+    arguments = {"conv2d": (2, 1)}
+    for _ in range(2):  # in the second network, Keras counts on
+        x = inputs = keras.Input((32, 32, 3))
+        for kind, layer in 2 * list(kinds.items()):
+            x = layer(*arguments.get(kind, ()))(x)
+        network = keras.Model(inputs, x)
+        names = [name for _, name in backbones._canonical_names(network)]
+        assert sorted(names) == sorted([*kinds, *(f"{kind}_1" for kind in kinds)])
+        assert backbones.find_layer(network, "conv2d_1", "") is network.layers[6]
+    assert network.layers[6].name != "conv2d_1"
 
 
 @pytest.mark.parametrize(

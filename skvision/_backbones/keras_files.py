@@ -22,16 +22,17 @@ from skvision._backbones.hdf5 import (
 # 1 / sqrt(deviation), which models built without weights do not have.
 DEVIATIONS = np.array([0.229, 0.224, 0.225])
 VARIANCE = "layers/normalization/vars/1"
+_MARGIN = 10**8  # bytes; a file of a whole network gets an error that names its layer
 
 
-def read_keras_file(path, module=None):
+def read_keras_file(path, backbone):
     """Read the arrays of a `.weights.h5` file.
 
     Parameters
     ----------
     path : str
-    module : str or None
-        The module of `keras.applications` that the network is from.
+    backbone : Backbone
+        The network that they belong to.
 
     Returns
     -------
@@ -45,13 +46,17 @@ def read_keras_file(path, module=None):
     """
     if read_signature(path) != SIGNATURE:
         raise ValueError("it is not an HDF5 file")
+    n_left = int(8e6 * backbone.n_parameters) + _MARGIN
+    arrays = {}
     with h5py.File(path, "r") as file:
-        arrays = {
-            dataset.name.lstrip("/"): _read(dataset)
-            for dataset, _ in walk(file, enter=_without_optimizer)
-        }
+        for dataset, _ in walk(file, enter=_without_optimizer):
+            # Many links to the same data could exhaust the memory.
+            if (n_left := n_left - dataset.nbytes) < 0:
+                raise ValueError(f"it has more data than {backbone.name} has weights")
+            arrays[dataset.name.lstrip("/")] = _read(dataset)
         has_second_rescaling = "layers/rescaling_1" in file
-    if module == "efficientnet" and has_second_rescaling and VARIANCE in arrays:
+    is_efficientnet = backbone.module == "efficientnet"
+    if is_efficientnet and has_second_rescaling and VARIANCE in arrays:
         arrays[VARIANCE] = with_second_rescaling(arrays[VARIANCE])
     return dict(sorted(arrays.items()))
 

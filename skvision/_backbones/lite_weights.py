@@ -68,7 +68,7 @@ def package_path(backbone):
 
 def _cached(backbone, path):
     try:
-        arrays = read_keras_file(path)
+        arrays = read_keras_file(path, backbone)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # a damaged file raises almost anything

@@ -77,5 +77,6 @@ def get_backbone(name):
 def _similar_names(lower):
     known = {name.lower(): name for name in BACKBONES}
     similar = difflib.get_close_matches(lower, known, n=3)
-    similar = similar or [name for name in known if lower and lower in name][:3]
+    # Such as "keras.applications.ResNet50", or a part of a name.
+    similar = similar or [n for n in known if lower and (lower in n or n in lower)][:3]
     return [known[name] for name in similar]

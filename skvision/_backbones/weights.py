@@ -214,7 +214,7 @@ def _load_path(path, backbone=VGG16):
     try:
         if backbone.kind == "vgg16":
             return read_file(path)
-        return read_keras_file(path, backbone.module)
+        return read_keras_file(path, backbone)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise WeightsNotFoundError(
             f"weights={path!r} cannot be opened: {error.strerror}. Expected a readable "

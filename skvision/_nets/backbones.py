@@ -4,6 +4,7 @@ A network is built as Keras builds it, and its weights are set. For extraction, 
 cut at a layer and copied, with batch normalization folded into the convolutions.
 """
 
+import collections
 import difflib
 import functools
 import math
@@ -12,12 +13,11 @@ import random
 import re
 import tempfile
 
-import h5py
 import numpy as np
 
-from skvision._backbones.keras_files import with_second_rescaling
-from skvision._backbones.keras_weights import keras_content
-from skvision._backbones.weights import RANDOM_SEED, load_arrays, weights_digest
+from skvision._backbones.keras_files import arrays_digest, with_second_rescaling
+from skvision._backbones.keras_weights import imagenet_digest, keras_content
+from skvision._backbones.weights import RANDOM_SEED, load_arrays
 from skvision._nets import builders
 from skvision._nets.backend import check_usable_here, keras, tf, traced
 from skvision._nets.efficientnet_lite import efficientnet_lite
@@ -45,12 +45,14 @@ def image_extractor(
 
 @functools.lru_cache(maxsize=16)
 def _traced_extractor(backbone, weights, digest, layer, pooling, image_size, dtype):
-    network = _inference_network(backbone, weights, digest, layer, image_size, dtype)
+    parts = _inference_network(backbone, weights, digest, layer, image_size, dtype)
+    network, normalize = parts
     pool = builders.POOLING[pooling]
 
     def extract(images):
         images = _preprocess(tf.cast(images, tf.float32), backbone.preprocessing)
-        return pool(tf.cast(network(images, training=False), tf.float32))
+        maps = tf.cast(network(images, training=False), tf.float32)
+        return pool(normalize(maps)) if pooling is None else normalize(pool(maps))
 
     return traced(extract)
 
@@ -66,9 +68,27 @@ def _preprocess(images, mode):
 @functools.lru_cache(maxsize=4)
 def _inference_network(backbone, weights, digest, layer, image_size, dtype):
     network = loaded_network(backbone, weights, digest, image_size)
-    output = find_layer(network, layer, backbone.name).output
+    network, normalize = cut(network, layer, backbone.name)
     with _PythonSeedKept():
-        return inference_copy(keras.Model(network.input, output), dtype)
+        return inference_copy(network, dtype), normalize
+
+
+def cut(network, layer, backbone_name):
+    """Return the network up to a layer, and a function of its pooled output.
+
+    ConvNeXt ends with a normalization, which Keras applies after pooling. Where there
+    is none, the function returns what it gets.
+    """
+    layer, normalize = find_layer(network, layer, backbone_name), lambda x: x
+    output = layer.output
+    is_norm = isinstance(layer, keras.layers.LayerNormalization)
+    if is_norm and output is network.output:
+        output = layer.input
+        with _PythonSeedKept():
+            normalize = type(layer).from_config(layer.get_config())
+        normalize.build(output.shape)
+        normalize.set_weights(layer.get_weights())
+    return keras.Model(network.input, output), normalize
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,14 +104,11 @@ def loaded_network(backbone, weights, digest, image_size):
     if weights is None:
         _set_random_weights(network)
     elif backbone.kind == "keras" and weights == "imagenet":
-        _load_keras_weights(network, backbone)
+        _load_keras_weights(network, backbone, digest)
     else:
-        _load_arrays(network, backbone, weights)
-        if weights_digest(weights, backbone) != digest:
-            raise ValueError(
-                f"The file in the 'weights' parameter, {weights!r}, changed while it "
-                "was read. Call again when no process writes to it."
-            )
+        arrays = load_arrays(backbone, weights)
+        _check_digest(arrays_digest(arrays), digest, weights)
+        _set_arrays(network, arrays, backbone, weights)
     for layer in network.layers:
         if hasattr(layer, "finalize_state"):  # normalization caches its mean
             layer.finalize_state()
@@ -169,11 +186,10 @@ def _canonical_names(network):
     """Yield (layer, name), with the numbers of automatic names counted from 0."""
     numbered = {}
     for layer in network.layers[1:]:
-        prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(layer).__name__).lower()
-        found = re.fullmatch(rf"{prefix}(?:_(\d+))?", layer.name)
-        if found:
-            number = int(found[1] or 0)
-            numbered.setdefault(prefix, []).append((number, layer))
+        prefix, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()
+        # Such as "max_pooling2d_1", of the type MaxPooling2D.
+        if prefix.replace("_", "") == type(layer).__name__.lower():
+            numbered.setdefault(prefix, []).append((int(number or 0), layer))
         else:
             yield layer, layer.name
     for prefix, items in numbered.items():
@@ -200,12 +216,23 @@ def _set_random_weights(network):
         variable.assign(scale * rng.standard_normal(shape, dtype=np.float32))
 
 
-def _load_keras_weights(network, backbone):
+def _check_digest(found, expected, weights):
+    """Raise unless what was read is what the key of the store stands for."""
+    if found != expected:
+        raise ValueError(
+            f"The file with weights={weights!r} changed while it was read. Call again "
+            "when no process writes to it."
+        )
+
+
+def _load_keras_weights(network, backbone, digest):
     """Load Keras' own file, after its digest was compared."""
+    content = keras_content(backbone)
+    _check_digest(imagenet_digest(backbone, content), digest, "imagenet")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, backbone.file)
         with open(path, "wb") as stream:
-            stream.write(keras_content(backbone))
+            stream.write(content)
         network.load_weights(path)
     if backbone.module == "efficientnet":
         [layer] = (x for x in network.layers if _is_normalization(x))
@@ -217,29 +244,32 @@ def _is_normalization(layer):
     return isinstance(layer, keras.layers.Normalization)
 
 
-def _load_arrays(network, backbone, weights):
-    """Load arrays by the names that Keras gives them in a file of weights.
+def _set_arrays(network, arrays, backbone, weights):
+    """Set arrays by the names that Keras gives them in a file of weights."""
+    names, shapes = {}, {}
+    for path, layer in _layers_by_path(network):
+        variables = {}
+        layer.save_own_variables(variables)
+        names[layer] = {key: f"{path}/vars/{key}" for key in variables}
+        shapes |= {f"{path}/vars/{key}": v.shape for key, v in variables.items()}
+    _check_arrays(arrays, shapes, backbone, weights)
+    for layer, keys in names.items():
+        if keys:
+            layer.load_own_variables({key: arrays[name] for key, name in keys.items()})
 
-    Keras loads a file that it wrote itself, in which the values are replaced. So the
-    user's file can neither lack a layer nor bring one.
-    """
-    arrays = load_arrays(backbone, weights)
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "network.weights.h5")
-        network.save_weights(path)
-        with h5py.File(path, "r+") as file:
-            shapes = {}
-            file.visititems(
-                lambda name, item: (
-                    shapes.update({name: item.shape})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-            _check_arrays(arrays, shapes, backbone, weights)
-            for name, array in arrays.items():
-                file[name][...] = array
-        network.load_weights(path)
+
+def _layers_by_path(network, group="layers"):
+    """Yield (path, layer) of all layers; Keras counts those of one type."""
+    counts = collections.Counter()
+    for layer in network.layers:
+        kind = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+        kind = re.sub("([a-z])([A-Z])", r"\1_\2", kind).lower()
+        path = f"{group}/{kind}_{counts[kind]}" if counts[kind] else f"{group}/{kind}"
+        counts[kind] += 1
+        if hasattr(layer, "layers"):
+            yield from _layers_by_path(layer, f"{path}/layers")
+        else:
+            yield path, layer
 
 
 def _check_arrays(arrays, shapes, backbone, weights):
@@ -251,5 +281,6 @@ def _check_arrays(arrays, shapes, backbone, weights):
                 f"weights={weights!r} does not fit {backbone.name}: {name} has shape "
                 f"{found.get(name, 'none (it is missing)')}, expected "
                 f"{shapes.get(name, 'no such array')}. Expected a file saved from that "
-                "network without its last layers (include_top=False)."
+                "network without its last layers (include_top=False), by its own "
+                "save_weights if it is a part of another model."
             )

@@ -11,15 +11,20 @@ _CONVOLUTIONS = (
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv2D,
 )
-# What reads pixels from 0 to 255 stays in float32.
-_READS_PIXELS = (keras.layers.Rescaling, keras.layers.Normalization)
+_DEPTHWISE_SETTINGS = (
+    *("name", "dtype", "kernel_size", "strides", "padding", "dilation_rate"),
+    *("activation", "use_bias"),
+)
 
 
 def inference_copy(network, dtype):
     """Return a copy that computes in `dtype`, with batch normalization folded.
 
     At inference, batch normalization after a convolution is a factor and an offset for
-    each channel. They become part of the kernel and a bias.
+    each channel. They become part of the kernel and a bias. `Conv2D` with one group per
+    channel, as in ConvNeXt, becomes `DepthwiseConv2D`: TensorFlow on a CPU computes it
+    a hundred times faster, and it can be converted to ONNX. So can `Rescaling`, which
+    replaces `Normalization`.
     """
     folded = _foldable(network)
     norms = {norm.name for norm in folded.values()}
@@ -29,11 +34,17 @@ def inference_copy(network, dtype):
             return layer
         if layer.name in norms:
             return keras.layers.Activation("linear", name=layer.name, dtype=dtype)
+        if isinstance(layer, keras.layers.Normalization):
+            return _as_rescaling(layer)
         config = layer.get_config()
-        if "dtype" in config and not isinstance(layer, _READS_PIXELS):
+        # What reads pixels from 0 to 255 stays in float32.
+        if "dtype" in config and not isinstance(layer, keras.layers.Rescaling):
             config["dtype"] = dtype
         if layer.name in folded:
             config["use_bias"] = True
+        if _is_depthwise(layer):
+            settings = {name: config[name] for name in _DEPTHWISE_SETTINGS}
+            return keras.layers.DepthwiseConv2D(**settings)
         return type(layer).from_config(config)
 
     def call(layer, *args, **kwargs):
@@ -42,13 +53,31 @@ def inference_copy(network, dtype):
 
     clone = keras.models.clone_model(network, clone_function=copy, call_function=call)
     for layer, new in zip(network.layers, clone.layers, strict=True):
+        if layer.name in norms or not new.weights:
+            continue
+        weights = layer.get_weights()
         if layer.name in folded:
-            new.set_weights(_folded(layer, folded[layer.name]))
-        elif layer.name not in norms and layer.weights:
-            new.set_weights(layer.get_weights())
-        if hasattr(new, "finalize_state"):
-            new.finalize_state()
+            weights = _folded(layer, folded[layer.name])
+        if _is_depthwise(layer):
+            weights[0] = weights[0].swapaxes(2, 3)
+        new.set_weights(weights)
     return clone
+
+
+def _is_depthwise(layer):
+    """Return whether it is a `Conv2D` with as many groups as channels."""
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.groups == layer.filters == layer.input.shape[-1] > 1
+    )
+
+
+def _as_rescaling(norm):
+    mean, variance = (np.ravel(values) for values in (norm.mean, norm.variance))
+    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
+    return keras.layers.Rescaling(
+        scale.tolist(), (-mean * scale).tolist(), name=norm.name, dtype="float32"
+    )
 
 
 def _foldable(network):

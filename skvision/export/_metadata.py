@@ -47,8 +47,13 @@ def _weights(network):
         return {"origin": "random", "license": None}
     describe_network = getattr(network, "_network", None)
     backbone = describe_network()[0] if callable(describe_network) else VGG16
-    digest = weights_digest(network.weights, backbone)
-    if digest == weights_digest("imagenet", backbone):
+    weights = network.weights
+    digest = weights_digest(weights, backbone)
+    is_imagenet = isinstance(weights, str) and weights == "imagenet"
+    # That of a file of `keras.applications` may need a download, and is another one.
+    if not is_imagenet and backbone.kind != "keras":
+        is_imagenet = digest == weights_digest("imagenet", backbone)
+    if is_imagenet:
         return {"origin": "ImageNet", "license": backbone.licence, "sha256": digest}
     origin = "a file of the user"
     return {"origin": origin, "license": "that of the file", "sha256": digest}

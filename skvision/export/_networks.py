@@ -6,6 +6,7 @@ from skvision._backbones.weights import digest_as_fitted
 from skvision._features.normalization import LENGTH
 from skvision._nets import backbones, builders
 from skvision._nets.backend import keras, tf
+from skvision._nets.folding import inference_copy
 from skvision._nets.layers import FLOAT, IMAGES, KerasLayers
 from skvision.export._calibration import (
     calibrated_probabilities,
@@ -53,24 +54,26 @@ def feature_network(encoder):
     """Return a Keras model from uint8 images to the features of an encoder."""
     images = _input(encoder)
     views = _views(images, encoder.flip_average)
-    base = _base(encoder)
-    features = _mean([_pooled(base(view), encoder.pooling) for view in views])
+    base, normalize = _base(encoder)
+    pooling = encoder.pooling
+    features = _mean([_pooled(base(view), pooling, normalize) for view in views])
     return keras.Model(images, _normalized(features, encoder.normalization))
 
 
 def _base(encoder):
-    """Return a Keras model from images (0 to 255) to feature maps of the layer."""
+    """Return what `backbones.cut` returns, as a model from images (0 to 255)."""
     backbone, name, *_, preprocessing = encoder._network()
     image_size = encoder._image_settings().image_size
     fitted = getattr(encoder, "weights_digest_", None)
     digest = digest_as_fitted(encoder.weights, fitted, backbone)
     if backbone.kind == "vgg16":
-        return _vgg16(encoder.weights, digest, name, preprocessing)
+        return _vgg16(encoder.weights, digest, name, preprocessing), lambda x: x
     network = backbones.loaded_network(backbone, encoder.weights, digest, image_size)
-    output = backbones.find_layer(network, name, backbone.name).output
+    network, normalize = backbones.cut(network, name, backbone.name)
+    network = inference_copy(network, "float32")
     images = keras.Input((*image_size, 3), **FLOAT)
     x = _preprocessed(images, backbone.preprocessing)
-    return keras.Model(images, keras.Model(network.input, output)(x), name=BASE)
+    return keras.Model(images, network(x), name=BASE), normalize
 
 
 def _preprocessed(x, mode):
@@ -137,8 +140,9 @@ def _mean(values):
     return values[0] if len(values) == 1 else layers.Average(**FLOAT)(values)
 
 
-def _pooled(maps, pooling):
-    return builders.POOLING_LAYERS[pooling](**IMAGES)(maps)
+def _pooled(maps, pooling, normalize):
+    pool = builders.POOLING_LAYERS[pooling](**IMAGES)
+    return pool(normalize(maps)) if pooling is None else normalize(pool(maps))
 
 
 def _normalized(x, normalization):
