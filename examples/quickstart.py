@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 from skvision import DenseHeadClassifier, ImageEncoder
 from skvision.datasets import get_data_home, load_image_files, load_sample_photos
+from skvision.exceptions import ImageReadError
 
 MODEL = "quickstart.joblib"
 
@@ -116,8 +117,12 @@ lines = [accuracy_line(y_val, baseline, "always the most frequent class")]
 for name, model in models.items():
     print(f"\n{name}", flush=True)
     start = time.perf_counter()
-    model.fit(X_train, y_train)
-    lines.append(accuracy_line(y_val, model.predict(X_val), name))
+    try:
+        y_pred = model.fit(X_train, y_train).predict(X_val)
+    except ImageReadError as error:
+        checked = "" if folder is None else shlex.quote(str(folder))
+        parser.error(f"{error} To list them: python -m skvision check {checked}")
+    lines.append(accuracy_line(y_val, y_pred, name))
     print(f"{time.perf_counter() - start:.1f} s for training and validation")
 
 print("\nAccuracy on the validation photos:", *lines, sep="\n  ")

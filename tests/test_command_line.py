@@ -28,9 +28,9 @@ from skvision.exceptions import WeightsNotFoundError
 N_CLASSES = 10
 
 
-def small(approach, backbone, class_weight, *, make_model=fit_command.make_model):
+def small(*arguments, make_model=fit_command.make_model, **settings):
     """Return the model of `fit` with random weights and images of 32 x 32 pixels."""
-    model = make_model(approach, backbone, class_weight)
+    model, approach = make_model(*arguments, **settings), arguments[0]
     if approach == "features":
         return model.set_params(**{f"{model.steps[0][0]}__{k}": v for k, v in TINY})
     model.set_params(image_size=(32, 32), epochs=2)
@@ -318,12 +318,35 @@ def test_check_reports_and_fails_for_serious_problems(home, run, tmp_path):
     )
 
 
+def test_check_reports_all_problems_of_a_messy_folder(home, run, tmp_path):
+    data = shutil.copytree(home / "data/train", tmp_path / "data")
+    shutil.copytree(data / "3", data / "3 ")
+    (data / "birds").mkdir()
+    (data / "7/film.mp4").touch()
+    (data / "7/Thumbs.db").touch()
+    output = run("check", data, status=1)
+    assert output.startswith(f"{data}: 44 images in 11 classes")
+    assert "class spelling (2)" in output
+    assert "duplicate in other class (8)" in output
+    assert f"Classes without images (1): '{data}/birds'" in run.stderr
+    assert "extension '.mp4': 1" in run.stderr
+    assert "of the system: 'Thumbs.db': 1" in run.stderr
+    assert "categories" not in run.stderr
+
+
+def test_images_are_read_as_the_options_say(home, run, tmp_path):
+    options = ["--value-range", "0", "4095", "--resize-mode=pad", "--backbone=VGG16"]
+    run("fit", home / "data", "-o", tmp_path / "m", "-q", *options)
+    encoder = joblib.load(tmp_path / "m")[0]
+    assert (encoder.value_range, encoder.resize_mode) == ([0, 4095], "pad")
+
+
 ERRORS = {
     "missing folder": ("fit missing -o m", 1, "'missing' is not an existing folder"),
     "missing model": (
         "predict missing a.png",
         1,
-        "No such file or directory: 'missing'",
+        "'missing' does not exist. Expected, as MODEL, the file",
     ),
     "no model": (
         "predict data/train/3/3_0003.png a.png",
@@ -341,7 +364,7 @@ ERRORS = {
     "class without images": ("fit hollow -o m", 1, "'hollow/cat' contains no images"),
     "unreadable": ("fit bad -o m -q", 1, "`skvision check bad` lists all images"),
     "one class": ("fit one -o m", 1, "contains one class, 3"),
-    "unknown class": ("evaluate model other", 1, "has the classes ['cat'], which"),
+    "unknown class": ("evaluate model other", 1, "has the classes ['cat'], but"),
     "train only": ("evaluate model partial", 1, "no 'validation'"),
     "no images": ("predict model empty", 1, "'empty' contains no images. Expected"),
     "no images for training": ("fit empty -o m", 1, "'empty' contains no images"),
@@ -468,7 +491,7 @@ def test_training_from_scratch(home, run, tmp_path):
 def test_training_from_scratch_without_validation_measures_nothing(
     home, run, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(fit_command, "make_model", lambda *_: DummyClassifier())
+    monkeypatch.setattr(fit_command, "make_model", lambda *_, **__: DummyClassifier())
     folder = home / "data/train"
     output = run("fit", folder, "-o", tmp_path / "m", "--approach", "scratch")
     assert output == f"model: {tmp_path / 'm'}\n"
@@ -486,7 +509,7 @@ def test_interrupted_training_is_not_saved(home, run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(
         *(fit_command, "make_model"),
-        lambda *arguments: small(*arguments).set_params(callbacks=[Interrupt()]),
+        lambda *a, **kw: small(*a, **kw).set_params(callbacks=[Interrupt()]),
     )
     arguments = [home / "data", "-o", tmp_path / "m", "--approach", "scratch"]
     run("fit", *arguments, status=130)

@@ -101,6 +101,12 @@ def test_dropout_and_penalties_have_an_effect():
         assert sum(np.abs(w).sum() for w in penalized._weights) < 0.5 * size
 
 
+def test_missing_labels_are_named():
+    X, _ = data(n_samples=4)
+    with pytest.raises(ValueError, match=r"y\[2\] is None, and 2 of 4 labels"):
+        head().fit(X, np.array(["a", "b", None, None], dtype=object))
+
+
 @pytest.mark.parametrize(
     "labels",
     [

@@ -4,7 +4,7 @@ import csv
 import re
 import sys
 
-from skvision._cli.folders import load_parts
+from skvision._cli.folders import load_parts, load_to_check
 from skvision._cli.texts import say
 from skvision.datasets import check_image_files
 from skvision.datasets._report import Finding
@@ -15,13 +15,14 @@ _SERIOUS = {
     "duplicate in X_val",
     "duplicate in other class",
     "class only in y_val",
+    "class spelling",
     "one class",
 }
 
 
 def run(args):
     """Print the report; return 1 if there are serious problems."""
-    train, validation = load_parts(args.folder)
+    train, validation = load_parts(args.folder, load_to_check)
     X_val, y_val = (
         (None, None) if validation is None else (validation.data, validation.target)
     )
@@ -37,7 +38,10 @@ def run(args):
         writer.writerows(report.findings)
     else:
         print(_with_folders(str(report), folders))
-    return int(any(finding.problem in _SERIOUS for finding in report.findings))
+    empty = [path for part in (train, validation) if part for path in part.empty]
+    if empty:
+        say(f"Classes without images ({len(empty)}): {', '.join(map(repr, empty))}")
+    return int(bool(empty) or any(f.problem in _SERIOUS for f in report.findings))
 
 
 def _folders(train, validation):

@@ -37,7 +37,11 @@ def run(args):
     X, y = train.data, train.target
     _check_classes(train, validation)
     class_weight = "balanced" if args.balanced else None
-    model = make_model(args.approach, args.backbone, class_weight)
+    model = make_model(
+        *(args.approach, args.backbone, class_weight),
+        resize_mode=args.resize_mode,
+        value_range=args.value_range,
+    )
     say(f"Training on {len(X)} images in {train.folder}, classes: {_names(train)}")
     say(f"Model: {describe(model)}")
     set_verbose(model, 0 if args.quiet else 1)
@@ -82,7 +86,7 @@ def check_known(bunch, classes, owner):
     unknown = sorted(set(bunch.target_names).difference(classes))
     if unknown:
         raise ValueError(
-            f"{bunch.folder!r} has the classes {unknown}, which {owner} do not have: "
+            f"{bunch.folder!r} has the classes {unknown}, but {owner} only "
             f"{list(classes)}. Rename or remove those folders."
         )
 

@@ -6,27 +6,29 @@ from collections import Counter
 from skvision._cli.texts import say
 from skvision._utils.files import expand_path
 from skvision.datasets import IMAGE_EXTENSIONS, list_images, load_image_files
+from skvision.datasets._class_names import parts_of_a_dataset, same_spelling
 from skvision.datasets._walk import find_images, visible_entries
 
 _TRAIN = "train"
 _VALIDATION = "validation", "val", "valid"  # the first that exists
 
 
-def load_parts(folder):
+def load_parts(folder, load=None):
     """Return the training and the validation images; the latter are None if missing.
 
-    Both are Bunches with `folder`, from which they were loaded.
+    Both are Bunches with `folder`, from which they were loaded by `load`.
     """
+    load = load or load_classes
     folder = expand_path(folder, "FOLDER")
     train = os.path.join(folder, _TRAIN)
     if not os.path.isdir(train) or not _folders(train):
-        return _load(folder), None  # a class may be named 'train' as well
+        return load(folder), None  # a class may be named 'train' as well
     names = _folders(folder)
     validation = next((name for name in _VALIDATION if name in names), None)
     unused = [name for name in names if name not in (_TRAIN, validation)]
     if unused:
         say(f"Not used: the folders {unused} in {folder!r}")
-    return _load(train), validation and _load(os.path.join(folder, validation))
+    return load(train), validation and load(os.path.join(folder, validation))
 
 
 def load_for_evaluation(folder):
@@ -58,12 +60,31 @@ def images_in(folder):
         ) from error
 
 
-def _load(folder):
+def load_classes(folder, categories=None):
+    """Return the images of a folder of classes, and say what was passed over."""
     try:
-        bunch = load_image_files(folder)
+        bunch = load_image_files(folder, categories=categories)
     except ValueError as error:
         raise ValueError(_problem_of(folder) or str(error)) from error
     bunch.folder = folder
+    _, _, reasons = bunch.DESCR.partition("Passed over:")
+    reasons = [r for r in reasons.split("\n- ")[1:] if "categories" not in r]
+    if reasons:
+        say(f"Passed over in {folder!r}: {'; '.join(reasons)}")
+    return bunch
+
+
+def load_to_check(folder):
+    """Return the same, also if classes are empty or spelled in two ways."""
+    names = _folders(folder)
+    empty = [name for name in names if not _has_images(os.path.join(folder, name))]
+    filled = [name for name in names if name not in empty]
+    has_problem = empty or same_spelling(filled)
+    if has_problem and filled and not parts_of_a_dataset(names):
+        bunch = load_classes(folder, filled)
+    else:
+        bunch, empty = load_classes(folder), []
+    bunch.empty = [os.path.join(folder, name) for name in empty]
     return bunch
 
 

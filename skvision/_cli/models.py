@@ -23,31 +23,34 @@ _SEED = 0
 _NOT_JOBLIB = (KeyError, IndexError, EOFError, UnpicklingError)
 
 
-def make_model(approach, backbone, class_weight):
-    """Return an unfitted classifier of images."""
+def make_model(approach, backbone, class_weight, **settings):
+    """Return an unfitted classifier, with settings of how images are read."""
     if approach == "scratch":
         # As in Chollet (2016), but without mirroring: that would confuse letters.
         augmenter = skvision.ImageAugmenter(shear_range=11.5, zoom_range=0.2)
         return skvision.ScratchCNNClassifier(
-            augmenter=augmenter, class_weight=class_weight, random_state=_SEED
+            augmenter=augmenter,
+            class_weight=class_weight,
+            random_state=_SEED,
+            **settings,
         )
     if approach == "fine-tune":
         return skvision.FineTunedVGGClassifier(
-            class_weight=class_weight, random_state=_SEED
+            class_weight=class_weight, random_state=_SEED, **settings
         )
     head = LogisticRegression(class_weight=class_weight, max_iter=1000)
-    return make_pipeline(_make_encoder(backbone), head)
+    return make_pipeline(_make_encoder(backbone, settings), head)
 
 
-def _make_encoder(backbone):
+def _make_encoder(backbone, settings):
     if backbone is None:
         backbone = _default_backbone()
     cache_dir = _features_folder()
     if backbone == "VGG16":
-        return skvision.VGG16BottleneckTransformer(cache_dir=cache_dir)
+        return skvision.VGG16BottleneckTransformer(cache_dir=cache_dir, **settings)
     from skvision import ImageEncoder
 
-    return ImageEncoder(backbone, cache_dir=cache_dir)
+    return ImageEncoder(backbone, cache_dir=cache_dir, **settings)
 
 
 def _default_backbone():
@@ -96,6 +99,11 @@ def save_model(model, X, path):
 def load_model(path, *, quiet=True):
     """Return the model in a joblib file. Its code is run."""
     path = expand_path(path, "MODEL")
+    if not os.path.isfile(path):
+        what = "is a folder" if os.path.isdir(path) else "does not exist"
+        raise ValueError(
+            f"{path!r} {what}. Expected, as MODEL, the file that `skvision fit` wrote."
+        )
     with open(path, "rb") as file:
         if path.lower().endswith(EXPORTED):
             raise ValueError(

@@ -3,6 +3,7 @@
 import argparse
 
 from skvision import __version__
+from skvision._images.resize import RESIZE_MODES
 
 APPROACHES = ("features", "scratch", "fine-tune")
 
@@ -29,11 +30,12 @@ Results go to standard output, progress and messages to standard error. Exit sta
 _CHECK = """\
 Read all images and report what may go wrong: unreadable files, duplicates within and
 between classes, duplicates in FOLDER/train and FOLDER/validation, very small images,
-imbalance, and suspicious names of classes.
+imbalance, and classes without images or whose names differ only in spelling.
 
 The exit status is 1 if an image cannot be read, or if images with the same content are
 in two classes or in both train and validation, if a class of validation is not in
-train, or if there is one class only. Other findings do not change it.
+train, if a class has no images or is spelled in two ways, or if there is one class
+only. Other findings do not change it.
 """
 
 _FIT = """\
@@ -143,6 +145,21 @@ def _add_fit(commands):
         "--balanced",
         action="store_true",
         help="give all classes the same total weight, for classes of unequal size",
+    )
+    parser.add_argument(
+        "--resize-mode",
+        choices=RESIZE_MODES,
+        default="stretch",
+        help="how images are made square: stretch (default), crop to the centre, or "
+        "pad with bars",
+    )
+    parser.add_argument(
+        "--value-range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="what is black and white in grey images of more than 8 bits, such as 0 "
+        "4095 for 12 bits",
     )
     _add_quiet(parser)
 

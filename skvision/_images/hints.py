@@ -30,7 +30,7 @@ def array_hint(values, name, *, is_image=False):
             f"width); if it is a single grey image, pass {name}[np.newaxis]"
         )
     if values.dtype == np.uint8:
-        return _shape_hint(shape, name, "(1, 2, 0)" if is_image else "(0, 2, 3, 1)")
+        return _shape_hint(shape, name, is_image)
     if values.ndim not in (3, 4) or not values.size:
         return ""
     return _dtype_hint(values, name)
@@ -50,7 +50,7 @@ def _object_hint(values, name, is_image):
     return ""
 
 
-def _shape_hint(shape, name, axes):
+def _shape_hint(shape, name, is_image):
     if len(shape) == 3 and shape[2] in (3, 4):
         return f", a single image: pass {name}[np.newaxis]"
     if len(shape) == 5 and shape[0] == shape[1] == 1:
@@ -58,11 +58,14 @@ def _shape_hint(shape, name, axes):
     if len(shape) != 4:
         return ""
     if shape[1] in (1, 3):
+        axes = "(1, 2, 0)" if is_image else "(0, 2, 3, 1)"
         return f": channels come last, so pass {name}.transpose{axes}"
     if shape[3] == 1:
         return f": pass {name}[..., 0]"
     if shape[3] == 4:
-        return f": pass {name}[..., :3], which ignores the transparency"
+        image = f"PIL.Image.fromarray({name})"
+        images = f"[PIL.Image.fromarray(x) for x in {name}]"
+        return f": pass {image if is_image else images}, to blend it with white"
     return ""
 
 

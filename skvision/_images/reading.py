@@ -31,7 +31,7 @@ def read_image(
     resize_mode : {"stretch", "crop", "pad"}, default="stretch"
         How an image of another aspect ratio is resized: "stretch" ignores the ratio,
         "crop" keeps the largest part around the centre, and "pad" adds bars in the mean
-        colour of ImageNet.
+        colour of ImageNet. It has no effect if `image_size` is None.
 
     interpolation : {"nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"}, \
             default="bilinear"
@@ -39,7 +39,8 @@ def read_image(
 
     value_range : tuple of (float, float), default=None
         The values that are black and white in grey images of more than 8 bits. None
-        means 0 and 65535 for integers, and 0 and 1 for floating point.
+        means 0 and 65535 for integers, and 0 and 1 for floating point. Values outside
+        of a range that is given become black or white.
 
     Returns
     -------

@@ -314,6 +314,12 @@ class BaseNetworkClassifier(
         """Return the classes, and class index and weight of each sample."""
         y = validate_data(self, y=y)
         check_consistent_length(X, y)
+        if y.dtype == object and any(missing := [label is None for label in y]):
+            raise ValueError(
+                f"y[{np.argmax(missing)}] is None, and {np.sum(missing)} of {len(y)} "
+                "labels in all. Expected a class for each sample: leave those samples "
+                "out of X and y."
+            )
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if not len(classes):

@@ -23,7 +23,7 @@ PROBLEMS = {
     "near-duplicate in other class": "nearly the same in several classes",
     "duplicate": "same content within a class",
     "near-duplicate": "nearly the same within a class",
-    "bit depth": "little of the type's range is used, so that little contrast is left",
+    "bit depth": "little of the range is used: set value_range to (black, white)",
     "blank": "a single colour, when reduced to 32 x 32 pixels",
     "small": "very few pixels",
     "large": "very many pixels, slow to decode",
