@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from skvision._nets.backend import check_usable_here
 from skvision._nets.optimizers import optimizer_key
 from skvision._nets.programs import Program
+from skvision._utils.interrupts import check_interrupt
 from skvision._utils.progress import Progress
 
 MAX_IDLE_KEYS = 8
@@ -62,7 +63,9 @@ def _new_program(network, optimizer, dtype):
     if _has_dropped:
         _has_dropped = False
         gc.collect()
-    return Program(network, optimizer, dtype)
+    program = Program(network, optimizer, dtype)
+    check_interrupt()  # a Ctrl-C in a destructor is lost, and tracing takes seconds
+    return program
 
 
 def _key(network, optimizer, dtype):
