@@ -102,6 +102,21 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
     assert len(program_pool._idle) <= 2
 
 
+def test_garbage_is_collected_after_large_programs_were_dropped(monkeypatch):
+    collected = []
+    monkeypatch.setattr(program_pool.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(program_pool, "_dropped_bytes", 0)
+    network = "dense_head", 300, (500,), 1
+    n_bytes = 4 * 301 * 500  # and some
+    for limit in (3 * n_bytes, n_bytes + 10_000):
+        monkeypatch.setattr(program_pool, "MAX_DROPPED_BYTES", limit)
+        assert collected == []
+        for _ in range(2):
+            with program_pool.acquire(network, is_reusable=False):
+                pass
+    assert collected == [1]
+
+
 @pytest.mark.parametrize(
     "classifier",
     [
