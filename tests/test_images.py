@@ -361,7 +361,8 @@ def test_setting_of_pillow_that_accepts_truncated_images_is_refused(monkeypatch)
     for X in (JPEG, JPEG[:-200]):
         with pytest.raises(ValueError, match=r"LOAD_TRUNCATED_IMAGES.*it to False"):
             skvision.read_image(X)
-    check_images(PICTURE[np.newaxis])  # nothing to decode
+    for X in (PICTURE[np.newaxis], [PICTURE, PICTURE]):
+        check_images(X)  # nothing to decode
 
 
 def test_flipped_bits_in_a_png_raise():
@@ -793,6 +794,12 @@ def test_warning_of_values_far_from_black(values, is_narrow):
             images.warn_if_narrow()
 
 
+def test_warning_of_black_values_does_not_suggest_an_empty_range():
+    black = encode(Image.new("F", (2, 2)), "TIFF")
+    with pytest.warns(SkvisionWarning, match=r"\(black, white\), the same for all"):
+        skvision.read_image(black)
+
+
 def test_warning_of_deep_colours_does_not_suggest_a_range():
     dark = png(1, 1, 16, 2, b"\0" + big_endian(1000, 2000, 3000))
     with pytest.warns(SkvisionWarning, match="convert the images to 8 bits with"):
@@ -968,6 +975,21 @@ def test_limit_on_the_pieces_of_a_file(kind, monkeypatch):
     np.testing.assert_array_equal(skvision.read_image(few), expected)
     with pytest.raises(ImageReadError, match=r"more than 300 segments.*save it again"):
         skvision.read_image(many)
+
+
+def test_limit_on_pieces_counts_runs_of_a_bmp_less(monkeypatch):
+    """Pillow reads them byte by byte."""
+    runs = b"\1\0\1\1" * 400 + b"\0\1"
+    header = struct.pack("<IiiHHIIiiII", 40, 800, 1, 1, 8, 1, len(runs), 0, 0, 2, 0)
+    start = 14 + len(header) + 8
+    data = b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start) + header
+    data += b"\0\0\0\0\xff\xff\xff\0" + runs
+    monkeypatch.setattr(limits, "_MAX_READS", 900)
+    found = skvision.read_image(data)
+    np.testing.assert_array_equal(found[0, :, 0], [0, 255] * 400)
+    monkeypatch.setattr(limits, "_MAX_READS", 150)
+    with pytest.raises(ImageReadError, match="more than 50 segments"):
+        skvision.read_image(data)
 
 
 def test_limit_on_the_exif_segments_of_a_jpeg():
@@ -1274,6 +1296,10 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         (
             [BytesIO()],
             r"X\[0\] is of type BytesIO.*pass what its method read\(\) returns",
+        ),
+        (
+            lambda: pd.DataFrame({"a": ["b"]}).groupby("a"),
+            "GroupBy, whose elements are not numbered from 0: pass a list",
         ),
         (np.array([b"a"]), "cuts zeros off the end of bytes, so pass a list of bytes"),
         ([["a"], ["b", "c"]], r"X\[1\] is of type list, not an image"),

@@ -1,6 +1,7 @@
 """Tests of compiled networks: training steps, dropout, reuse and memory."""
 
 import gc
+import threading
 
 import keras
 import numpy as np
@@ -9,9 +10,11 @@ import tensorflow as tf
 from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
 from tensorflow.python.framework.func_graph import FuncGraph
+from tensorflow.python.framework.ops import gradient_registry
 
 from skvision import ScratchCNNClassifier
 from skvision._nets import layers, program_pool, programs
+from skvision._nets.backend import traced
 from skvision._training import loop
 
 
@@ -99,6 +102,21 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
     assert len(program_pool._idle) <= 2
 
 
+def test_garbage_is_collected_after_large_programs_were_dropped(monkeypatch):
+    collected = []
+    monkeypatch.setattr(program_pool.gc, "collect", lambda: collected.append(1))
+    monkeypatch.setattr(program_pool, "_dropped_bytes", 0)
+    network = "dense_head", 300, (500,), 1
+    n_bytes = 4 * 301 * 500  # and some
+    for limit in (3 * n_bytes, n_bytes + 10_000):
+        monkeypatch.setattr(program_pool, "MAX_DROPPED_BYTES", limit)
+        assert collected == []
+        for _ in range(2):
+            with program_pool.acquire(network, is_reusable=False):
+                pass
+    assert collected == [1]
+
+
 @pytest.mark.parametrize(
     "classifier",
     [
@@ -122,6 +140,25 @@ def test_graphs_of_dropped_programs_are_freed(classifier):
     n_before = len(graphs())
     classifier.fit(X, y)
     assert len(graphs()) == n_before
+
+
+def test_trace_keeps_the_custom_gradients_of_another_thread():
+    @tf.custom_gradient
+    def doubled(x):
+        return 2 * x, lambda gradient: 2 * gradient
+
+    def trace():
+        tf.function(doubled).get_concrete_function(tf.TensorSpec(2))
+
+    def function(x):
+        thread = threading.Thread(target=trace)
+        thread.start()
+        thread.join()
+        return doubled(x)
+
+    n_before = len(gradient_registry.list())
+    traced(function)(tf.ones(2))
+    assert len(gradient_registry.list()) == n_before + 1
 
 
 @pytest.mark.slow

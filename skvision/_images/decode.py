@@ -96,10 +96,11 @@ def open_image(data):
     """
     for name in _formats_for(data):
         factory, accept = Image.OPEN[name]
-        factory, file = BoundedTiff if name == "TIFF" else factory, BoundedFile(data)
         accepted = not accept or accept(data[:16])
         if not accepted or isinstance(accepted, str):  # why it cannot be decoded
             continue
+        file = BoundedFile(data, name)
+        factory = BoundedTiff if name == "TIFF" else factory
         try:
             image = factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):

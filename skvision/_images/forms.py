@@ -54,6 +54,15 @@ def is_row(x):
     return isinstance(x, (list, tuple)) and len(x) == 1
 
 
+def to_list(X, name):
+    """Return the elements of a sequence."""
+    try:
+        return [X[i] for i in range(len(X))]
+    except (KeyError, TypeError):  # such as a grouped table
+        details = ", whose elements are not numbered from 0: pass a list"
+        raise input_error(X, details, name) from None
+
+
 def to_array(X, name):
     """Return X as an ndarray; refuse what numpy would misinterpret."""
     if isinstance(X, (str, os.PathLike)):

@@ -140,9 +140,10 @@ def range_hint(low, high, white):
     if high < NARROW * white:
         fitting = [2**n - 1 for n in (8, 10, 12) if high < 2**n]
         suggested = f"(0, {fitting[0] if white > 1 else high:g})"
+    perhaps = f", perhaps {suggested}" if high > 0 else ""
     return (
-        f"set the 'value_range' parameter to (black, white), perhaps {suggested}, the "
-        "same for all images"
+        f"set the 'value_range' parameter to (black, white){perhaps}, the same for all "
+        "images"
     )
 
 

@@ -10,11 +10,7 @@ import numpy as np
 from PIL import ExifTags, Image
 from sklearn.utils.validation import validate_data
 
-from skvision._images.decode import (
-    FORMATS,
-    decode_image,
-    image_to_pixels,
-)
+from skvision._images.decode import FORMATS, decode_image, image_to_pixels
 from skvision._images.files import file_digest, read_file
 from skvision._images.forms import (
     check_item,
@@ -24,6 +20,7 @@ from skvision._images.forms import (
     is_row,
     is_sequence,
     to_array,
+    to_list,
 )
 from skvision._images.hints import array_hint, path_hint, range_hint, shortened
 from skvision._images.limits import (
@@ -67,7 +64,7 @@ class Images:
 
     def __init__(self, items, name="X", *, is_single=False):
         check_limits()
-        if not isinstance(items, np.ndarray):
+        if not all(isinstance(item, np.ndarray) for item in items):
             check_pillow()
         self.items = items
         self.name = name
@@ -188,8 +185,7 @@ def check_images(X, name="X"):
     if is_sequence(X):
         if not len(X):
             raise empty_error((0,), name)
-        items = [X[i] for i in range(len(X))]
-        items = [x[0] if is_row(x) else x for x in items]
+        items = [x[0] if is_row(x) else x for x in to_list(X, name)]
         return Images(check_items(items, name), name)
     values = to_array(X, name)
     shape = values.shape

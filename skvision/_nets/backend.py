@@ -93,12 +93,13 @@ def _without_registrations(function):
 
     @functools.wraps(function)
     def forgetting(*args, **kwargs):
-        known = set(_gradients)
         try:
             return function(*args, **kwargs)
         finally:
-            for name in set(_gradients) - known:
-                if name.startswith("CustomGradient-"):
+            # Other threads may register theirs meanwhile.
+            for op in tf.compat.v1.get_default_graph().get_operations():
+                if op.type == "IdentityN":
+                    name = op.node_def.attr["_gradient_op_type"].s.decode()
                     _gradients.pop(name, None)
 
     return forgetting

@@ -16,10 +16,11 @@ from skvision._utils.interrupts import check_interrupt
 from skvision._utils.progress import Progress
 
 MAX_IDLE_KEYS = 8
+MAX_DROPPED_BYTES = 50_000_000
 
 _idle = OrderedDict()
 _lock = threading.Lock()
-_has_dropped = False  # a program, since the last garbage collection
+_dropped_bytes = 0  # of programs, since the last garbage collection
 
 
 @contextmanager
@@ -50,18 +51,18 @@ def acquire(network, optimizer=None, dtype="float32", *, is_reusable=True):
         if is_reusable and key and program.is_unmodified():
             _release(key, program)
         else:
-            _note_dropped()
+            _note_dropped([program])
 
 
 def _new_program(network, optimizer, dtype):
     """Build a program, and free the memory of those that were dropped before.
 
     Models are in reference cycles, which Python collects after many new objects only,
-    however large their arrays are.
+    however large their arrays are. It takes as long as to trace a small network.
     """
-    global _has_dropped
-    if _has_dropped:
-        _has_dropped = False
+    global _dropped_bytes
+    if _dropped_bytes > MAX_DROPPED_BYTES:
+        _dropped_bytes = 0
         gc.collect()
     program = Program(network, optimizer, dtype)
     check_interrupt()  # a Ctrl-C in a destructor is lost, and tracing takes seconds
@@ -104,10 +105,10 @@ def _release(key, program):
         _idle.setdefault(key, []).append(program)
         _idle.move_to_end(key)
         while len(_idle) > MAX_IDLE_KEYS:
-            _idle.popitem(last=False)
-            _note_dropped()
+            _, programs = _idle.popitem(last=False)
+            _note_dropped(programs)
 
 
-def _note_dropped():
-    global _has_dropped
-    _has_dropped = True
+def _note_dropped(programs):
+    global _dropped_bytes
+    _dropped_bytes += sum(program.n_bytes() for program in programs)

@@ -9,6 +9,7 @@ takes about a second and some MB that TensorFlow never frees, so programs are re
 functions, not constants in their graphs.
 """
 
+import math
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -79,6 +80,13 @@ class Program:
     def discard(self):
         """Declare the program unfit for other fits: Ctrl-C may end a trace halfway."""
         self._is_discarded = True
+
+    def n_bytes(self):
+        """Return the size of the variables."""
+        variables = list(self.model.variables)
+        if self.optimizer is not None:
+            variables += self.optimizer.variables
+        return sum(4 * math.prod(v.shape) for v in variables)
 
     def load(self, state, learning_rate, ema_momentum):
         """Set the variables to `state`; reset the optimizer if that has none."""
