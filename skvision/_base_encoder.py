@@ -33,7 +33,7 @@ from skvision._utils.validation import (
 )
 
 # Part of every key: to be incremented when a change of this package changes features.
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 
 
 class BaseImageEncoder(
