@@ -1,5 +1,6 @@
 """Tests of compiled networks: training steps, dropout, reuse and memory."""
 
+import functools
 import gc
 
 import keras
@@ -10,8 +11,8 @@ from _heads import data, head
 from numpy.testing import assert_allclose, assert_array_equal
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from skvision import ScratchCNNClassifier
-from skvision._nets import layers, program_pool, programs
+from skvision import ScratchCNNClassifier, VGG16BottleneckTransformer
+from skvision._nets import builders, layers, program_pool, programs
 from skvision._training import loop
 
 
@@ -99,6 +100,12 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
     assert len(program_pool._idle) <= 2
 
 
+def n_graphs(name):
+    gc.collect()
+    found = (o for o in gc.get_objects() if isinstance(o, FuncGraph))
+    return sum(name in graph.name for graph in found)
+
+
 @pytest.mark.parametrize(
     "classifier",
     [
@@ -109,19 +116,27 @@ def test_programs_are_reused_and_their_number_is_limited(monkeypatch):
 )
 def test_graphs_of_dropped_programs_are_freed(classifier):
     # TensorFlow would keep them, and so all variables, until the process ends.
-    def graphs():
-        gc.collect()
-        found = (o for o in gc.get_objects() if isinstance(o, FuncGraph))
-        return [graph for graph in found if "eagerly" in graph.name]
-
     X, y = data(n_samples=8)
     if isinstance(classifier, ScratchCNNClassifier):
         X = np.zeros((8, 8, 8, 3), np.uint8)
     # The model of a callback that a function returns is not used again.
     classifier.set_params(callbacks=[lambda: keras.callbacks.Callback()])
-    n_before = len(graphs())
+    n_before = n_graphs("eagerly")
     classifier.fit(X, y)
-    assert len(graphs()) == n_before
+    assert n_graphs("eagerly") == n_before
+
+
+def test_graphs_of_earlier_image_sizes_are_freed(monkeypatch):
+    original = builders._traced_extractor.__wrapped__
+    cached = functools.lru_cache(maxsize=1)(original)  # instead of 16
+    monkeypatch.setattr(builders, "_traced_extractor", cached)
+    transformer = VGG16BottleneckTransformer(weights=None, layer="block1_conv1")
+    numbers = []
+    for size in ((32, 32), (32, 40)):
+        transformer.set_params(image_size=size)
+        transformer.fit_transform(np.zeros((1, 8, 8, 3), np.uint8))
+        numbers.append(n_graphs("extract"))
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.slow
