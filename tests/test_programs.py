@@ -1,5 +1,6 @@
 """Tests of compiled networks: training steps, dropout, reuse and memory."""
 
+import functools
 import gc
 import threading
 
@@ -12,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.framework.ops import gradient_registry
 
-from skvision import ScratchCNNClassifier
-from skvision._nets import layers, program_pool, programs
+from skvision import ScratchCNNClassifier, VGG16BottleneckTransformer
+from skvision._nets import builders, layers, program_pool, programs
 from skvision._nets.backend import traced
 from skvision._training import loop
 
@@ -117,29 +118,43 @@ def test_garbage_is_collected_after_large_programs_were_dropped(monkeypatch):
     assert collected == [1]
 
 
+def n_graphs(name):
+    gc.collect()
+    found = (o for o in gc.get_objects() if isinstance(o, FuncGraph))
+    return sum(name in graph.name for graph in found)
+
+
 @pytest.mark.parametrize(
     "classifier",
     [
-        head(epochs=1, optimizer="sgd"),
+        pytest.param(head(epochs=1, optimizer="sgd"), marks=pytest.mark.slow),
         ScratchCNNClassifier(image_size=(8, 8), filters=(2,), epochs=1),
     ],
     ids=["head", "scratch"],
 )
 def test_graphs_of_dropped_programs_are_freed(classifier):
     # TensorFlow would keep them, and so all variables, until the process ends.
-    def graphs():
-        gc.collect()
-        found = (o for o in gc.get_objects() if isinstance(o, FuncGraph))
-        return [graph for graph in found if "eagerly" in graph.name]
-
     X, y = data(n_samples=8)
     if isinstance(classifier, ScratchCNNClassifier):
         X = np.zeros((8, 8, 8, 3), np.uint8)
     # The model of a callback that a function returns is not used again.
     classifier.set_params(callbacks=[lambda: keras.callbacks.Callback()])
-    n_before = len(graphs())
+    n_before = n_graphs("eagerly")
     classifier.fit(X, y)
-    assert len(graphs()) == n_before
+    assert n_graphs("eagerly") == n_before
+
+
+def test_graphs_of_earlier_image_sizes_are_freed(monkeypatch):
+    original = builders._traced_extractor.__wrapped__
+    cached = functools.lru_cache(maxsize=1)(original)  # instead of 16
+    monkeypatch.setattr(builders, "_traced_extractor", cached)
+    transformer = VGG16BottleneckTransformer(weights=None, layer="block1_conv1")
+    numbers = []
+    for size in ((32, 32), (32, 40)):
+        transformer.set_params(image_size=size)
+        transformer.fit_transform(np.zeros((1, 8, 8, 3), np.uint8))
+        numbers.append(n_graphs("extract"))
+    assert numbers[0] == numbers[1]
 
 
 def test_trace_keeps_the_custom_gradients_of_another_thread():

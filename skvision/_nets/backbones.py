@@ -34,7 +34,7 @@ def image_extractor(
     """
     if backbone.kind == "vgg16":
         return builders.vgg16_extractor(
-            weights, digest, layer, pooling, preprocessing, dtype
+            weights, digest, layer, pooling, preprocessing, image_size, dtype
         )
     check_usable_here()
     extract = _traced_extractor(

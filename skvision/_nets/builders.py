@@ -198,7 +198,10 @@ POOLING = {
 
 
 @functools.lru_cache(maxsize=16)
-def _traced_extractor(weights, digest, layer, pooling, preprocessing, dtype):
+def _traced_extractor(
+    weights, digest, layer, pooling, preprocessing, image_size, dtype
+):
+    # Each size is another graph; as part of the key, it is freed when that is.
     base = _vgg16(weights, digest, dtype)
     network = keras.Model(base.input, base.get_layer(layer).output)
 
@@ -216,10 +219,12 @@ def vgg16_weights(weights, digest):
     return [v.numpy() for v in base.trainable_variables]
 
 
-def vgg16_extractor(weights, digest, layer, pooling, preprocessing, dtype):
+def vgg16_extractor(weights, digest, layer, pooling, preprocessing, image_size, dtype):
     """Return a function from uint8 images (n, height, width, 3) to features (n, d)."""
     check_usable_here()
-    extract = _traced_extractor(weights, digest, layer, pooling, preprocessing, dtype)
+    extract = _traced_extractor(
+        weights, digest, layer, pooling, preprocessing, image_size, dtype
+    )
     return lambda images: extract(images).numpy()
 
 
