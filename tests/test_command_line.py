@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import joblib
@@ -525,9 +524,7 @@ def test_fine_tuning(home, run, tmp_path):
     assert isinstance(joblib.load(tmp_path / "m"), skvision.FineTunedVGGClassifier)
 
 
-@pytest.mark.skipif(
-    "ImageEncoder" not in skvision.__all__, reason="not part of skvision"
-)
+@pytest.mark.slow
 def test_backbone_is_that_of_the_name(home, run, tmp_path):
     arguments = [home / "data", "-o", tmp_path / "m", "--backbone", "EfficientNetLite0"]
     run("fit", *arguments)
@@ -537,7 +534,6 @@ def test_backbone_is_that_of_the_name(home, run, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("skvision.export") is None, reason="not part of skvision")
 def test_export(home, run, tmp_path):
     pytest.importorskip("tf2onnx", reason="needs the extra 'export'")
     int8 = ["--quantize", "int8", "--calibration", home / "data/train"]

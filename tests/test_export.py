@@ -452,7 +452,10 @@ def test_onnx_runtime_of_another_age_than_onnx(fitted, monkeypatch, tmp_path):
     exported(fitted("calibrated-svm"), tmp_path, "onnx")
 
 
-@pytest.mark.parametrize("name, n_images", [("scratch", 24), ("linear", 240)])
+@pytest.mark.parametrize(
+    "name, n_images",
+    [("scratch", 24), pytest.param("linear", 240, marks=pytest.mark.slow)],
+)
 def test_int8(name, n_images, fitted, images, tmp_path):
     estimator = fitted(name)
     examples = np.resize(images, (n_images, *images.shape[1:]))

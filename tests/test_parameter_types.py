@@ -74,7 +74,7 @@ def as_numpy(value):
     "kind",
     [
         pytest.param(kind, marks=pytest.mark.slow)
-        if kind is FineTunedVGGClassifier
+        if kind in (FineTunedVGGClassifier, ScratchCNNClassifier)
         else kind
         for kind in ESTIMATORS
     ],
