@@ -11,7 +11,7 @@ from skvision._features.extraction import FLIPS, Extraction, rows_per_pass
 from skvision._features.store import FeatureStore
 from skvision._images.random_transforms import describe_augmenter
 from skvision._training.data import VIEWS
-from skvision._training.image_data import ImageData
+from skvision._training.image_data import ImageData, augmented
 
 
 @dataclass(frozen=True)
@@ -186,5 +186,5 @@ class _View:
             seed=int.from_bytes(digest, "little"),
             epoch=self.number,
         )
-        view = self.augmenter.apply(image[np.newaxis], transformations)[0]
+        view = augmented(self.augmenter, image[np.newaxis], transformations)[0]
         return np.rint(view).clip(0, 255).astype(np.uint8)

@@ -20,6 +20,18 @@ def predicted_views(data, flip_average, augmenter):
     return (data, data.mirrored()) if flip_average else (data,)
 
 
+def augmented(augmenter, images, transformations):
+    """Return the transformed images; `apply` may be that of a user's subclass."""
+    result = augmenter.apply(images, transformations)
+    if np.shape(result) != images.shape:
+        raise ValueError(
+            f"The method apply of the 'augmenter' parameter, {augmenter!r}, returned "
+            f"an array of shape {np.shape(result)} for images of shape "
+            f"{images.shape}. Expected the same shape."
+        )
+    return result
+
+
 class ImageData:
     """Images, decoded and resized when a batch is read, or by `load`.
 
@@ -86,9 +98,8 @@ class ImageData:
         if randomness is None or self.augmenter is None:
             return images
         transformations = self._draw_transformations(randomness)
-        return self.augmenter.apply(
-            images, {k: v[indices] for k, v in transformations.items()}
-        )
+        chosen = {k: v[indices] for k, v in transformations.items()}
+        return augmented(self.augmenter, images, chosen)
 
     def warn(self):
         self.images.warn_if_narrow()
