@@ -1303,7 +1303,7 @@ def test_bytes_of_a_file_are_its_content(tmp_path):
         ),
         (np.array([b"a"]), "cuts zeros off the end of bytes, so pass a list of bytes"),
         ([["a"], ["b", "c"]], r"X\[1\] is of type list, not an image"),
-        ([("a", 0)], "X.0. is of type tuple.*the images as X and their labels as y"),
+        ([("a", 0)], "X.0. is of type tuple.*only the image, and labels as a second"),
         ((np.array(["a"], object), ["x"]), "pass data and target as two arguments"),
         (Bunch(data=["a"], target=[0]), r"load_image_files: pass X\.data"),
         (np.array([PICTURE], object), "dtype object: numpy has split the images into"),

@@ -96,7 +96,7 @@ def item_hint(item):
     if hasattr(item, "read"):
         return " (pass what its method read() returns)"
     if isinstance(item, (list, tuple)) and item and isinstance(item[0], _IMAGES):
-        return " (pass the images as X and their labels as y)"
+        return " (pass only the image, and labels as a second argument)"
     if isinstance(item, dict) and item:
         return f" (pass one of its values, {', '.join(map(repr, [*item][:5]))})"
     return ""

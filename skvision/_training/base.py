@@ -314,12 +314,7 @@ class BaseNetworkClassifier(
         """Return the classes, and class index and weight of each sample."""
         y = validate_data(self, y=y)
         check_consistent_length(X, y)
-        if y.dtype == object and any(missing := [label is None for label in y]):
-            raise ValueError(
-                f"y[{np.argmax(missing)}] is None, and {np.sum(missing)} of {len(y)} "
-                "labels in all. Expected a class for each sample: leave those samples "
-                "out of X and y."
-            )
+        _check_no_missing(y)
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if not len(classes):
@@ -577,6 +572,16 @@ class BaseNetworkClassifier(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")
+
+
+def _check_no_missing(y):
+    """Raise if a label is None; scikit-learn's checks raise for NaN."""
+    if y.dtype == object and any(missing := [label is None for label in y]):
+        raise ValueError(
+            f"y[{np.argmax(missing)}] is None, and {np.sum(missing)} of {len(y)} "
+            "labels in all. Expected a class for each sample: leave those samples out "
+            "of X and y."
+        )
 
 
 @contextmanager
