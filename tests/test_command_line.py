@@ -342,6 +342,7 @@ def test_images_are_read_as_the_options_say(home, run, tmp_path):
 
 ERRORS = {
     "missing folder": ("fit missing -o m", 1, "'missing' is not an existing folder"),
+    "nothing to check": ("check missing", 1, "'missing' is not an existing folder"),
     "missing model": (
         "predict missing a.png",
         1,

@@ -13,12 +13,41 @@ _TRAIN = "train"
 _VALIDATION = "validation", "val", "valid"  # the first that exists
 
 
-def load_parts(folder, load=None):
+def load_classes(folder, categories=None):
+    """Return the images of a folder of classes, and say what was passed over."""
+    try:
+        bunch = load_image_files(folder, categories=categories)
+    except ValueError as error:
+        raise ValueError(_problem_of(folder) or str(error)) from error
+    bunch.folder = folder
+    _, _, reasons = bunch.DESCR.partition("Passed over:")
+    reasons = [r for r in reasons.split("\n- ")[1:] if "categories" not in r]
+    if reasons:
+        say(f"Passed over in {folder!r}: {'; '.join(reasons)}")
+    return bunch
+
+
+def load_to_check(folder):
+    """Return the same, also if classes are empty or spelled in two ways."""
+    try:
+        bunch, empty = load_classes(folder), []
+    except ValueError:
+        names = _folders(folder)
+        empty = [name for name in names if not _has_images(os.path.join(folder, name))]
+        filled = [name for name in names if name not in empty]
+        has_problem = filled and (empty or same_spelling(filled))
+        if not has_problem or parts_of_a_dataset(names):
+            raise
+        bunch = load_classes(folder, filled)
+    bunch.empty = [os.path.join(folder, name) for name in empty]
+    return bunch
+
+
+def load_parts(folder, load=load_classes):
     """Return the training and the validation images; the latter are None if missing.
 
     Both are Bunches with `folder`, from which they were loaded by `load`.
     """
-    load = load or load_classes
     folder = expand_path(folder, "FOLDER")
     train = os.path.join(folder, _TRAIN)
     if not os.path.isdir(train) or not _folders(train):
@@ -58,34 +87,6 @@ def images_in(folder):
             f"{folder!r} contains no images. Expected files with one of the endings "
             f"{endings}"
         ) from error
-
-
-def load_classes(folder, categories=None):
-    """Return the images of a folder of classes, and say what was passed over."""
-    try:
-        bunch = load_image_files(folder, categories=categories)
-    except ValueError as error:
-        raise ValueError(_problem_of(folder) or str(error)) from error
-    bunch.folder = folder
-    _, _, reasons = bunch.DESCR.partition("Passed over:")
-    reasons = [r for r in reasons.split("\n- ")[1:] if "categories" not in r]
-    if reasons:
-        say(f"Passed over in {folder!r}: {'; '.join(reasons)}")
-    return bunch
-
-
-def load_to_check(folder):
-    """Return the same, also if classes are empty or spelled in two ways."""
-    names = _folders(folder)
-    empty = [name for name in names if not _has_images(os.path.join(folder, name))]
-    filled = [name for name in names if name not in empty]
-    has_problem = empty or same_spelling(filled)
-    if has_problem and filled and not parts_of_a_dataset(names):
-        bunch = load_classes(folder, filled)
-    else:
-        bunch, empty = load_classes(folder), []
-    bunch.empty = [os.path.join(folder, name) for name in empty]
-    return bunch
 
 
 def _problem_of(folder):
